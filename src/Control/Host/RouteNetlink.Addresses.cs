@@ -108,7 +108,8 @@ internal sealed partial class RouteNetlink
         outcome = Query(request, () => route = null, (in message) => route ??= ReadRoute(in message));
         if (!outcome.Succeeded) return null;
         if (route is null) outcome = new NetlinkOutcome(LibC.ENETUNREACH, null);
-        return route;
+        // Asked from a source, the kernel names none.
+        return route is { Source: null } ? route with { Source = source } : route;
     }
 
     /// <summary>Adds a route to the main table.</summary>
@@ -167,7 +168,7 @@ internal sealed partial class RouteNetlink
     }
 
     /// <summary>Removes a destination that <see cref="AppendForwarding"/> added.</summary>
-    /// <returns>False if there was none.</returns>
+    /// <returns>False if the table has no such MAC address; true also if it has, but not with this destination: the kernel does not tell.</returns>
     public bool RemoveForwarding(int index, MacAddress mac, InternetAddress remote, ushort port = 0)
     {
         var outcome = Execute(OnForwarding(LibC.RTM_DELNEIGH, 0, index, mac, remote, port));

@@ -59,7 +59,7 @@ internal sealed partial class RouteNetlink : IDisposable
     {
         var header = new LibC.ifinfomsg { ifi_index = index, ifi_flags = up ? LibC.IFF_UP : 0, ifi_change = LibC.IFF_UP };
         var outcome = Execute(new NetlinkRequest(LibC.RTM_NEWLINK, 0).Struct(header));
-        if (!outcome.Succeeded) throw HostException.Of($"set {NameOf(index)} {(up ? "up" : "down")}", outcome, up ? AdviceOnUp(index, outcome) : null);
+        if (!outcome.Succeeded) throw HostException.Of($"set {NameOf(index)} {(up ? "up" : "down")}", outcome);
     }
 
     /// <summary>Sets the MTU in bytes.</summary>
@@ -154,13 +154,6 @@ internal sealed partial class RouteNetlink : IDisposable
     }
 
     private static string AdviceOnTaken(string name) => $"choose another name, or remove it with `ip link del {name}`";
-
-    private string? AdviceOnUp(int index, NetlinkOutcome outcome)
-    {
-        if (outcome.Errno != LibC.EADDRINUSE || FindLink(index)?.Vxlan is not { } vxlan) return null;
-        var holder = UdpPortHolder.Find(this, vxlan.Port, vxlan.Local ?? InternetAddress.AnyIPv4);
-        return Invariant($"UDP port {vxlan.Port} is held by {holder ?? "another socket"}");
-    }
 
     private LinkInfo? QueryLink(NetlinkRequest request, string action)
     {
