@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 using Sleeve.DataPlane.Interop;
 using Sleeve.DataPlane.Wire;
@@ -11,6 +12,8 @@ namespace Sleeve.Control.Host;
 /// </summary>
 internal sealed partial class RouteNetlink : IDisposable
 {
+    private const int RunningPollMilliseconds = 5;
+
     private readonly NetlinkSocket _socket;
     private readonly Lock _turn = new();
 
@@ -60,6 +63,21 @@ internal sealed partial class RouteNetlink : IDisposable
         var header = new LibC.ifinfomsg { ifi_index = index, ifi_flags = up ? LibC.IFF_UP : 0, ifi_change = LibC.IFF_UP };
         var outcome = Execute(new NetlinkRequest(LibC.RTM_NEWLINK, 0).Struct(header));
         if (!outcome.Succeeded) throw HostException.Of($"set {NameOf(index)} {(up ? "up" : "down")}", outcome);
+    }
+
+    /// <summary>Waits until a link that was set up can send (<see cref="LinkInfo.IsRunning"/>).</summary>
+    /// <returns>False if the time is over first, or the link is gone.</returns>
+    public bool WaitUntilRunning(int index, TimeSpan timeout)
+    {
+        var start = Stopwatch.GetTimestamp();
+        while (FindLink(index) is { } link)
+        {
+            if (link.IsRunning) return true;
+            if (Stopwatch.GetElapsedTime(start) >= timeout) break;
+            Thread.Sleep(RunningPollMilliseconds);
+        }
+
+        return false;
     }
 
     /// <summary>Sets the MTU in bytes.</summary>

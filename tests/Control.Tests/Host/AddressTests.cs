@@ -168,6 +168,7 @@ public class AddressTests
         index = network.Host.CreateVethPair("a0", "b0").Index;
         network.Host.SetUp(index, true);
         network.Host.SetUp(network.Host.GetLink("b0").Index, true);
+        Assert.True(network.Host.WaitUntilRunning(index, TimeSpan.FromSeconds(10)));
         return network;
     }
 
