@@ -36,11 +36,13 @@ internal static partial class CCompiler
             while (!TryCompile(folder.FullName, headers, all, unknown, out errors))
             {
                 var before = unknown.Count;
-                foreach (Match match in ExpressionLine().Matches(errors)) unknown.Add(int.Parse(match.Groups[1].ValueSpan, CultureInfo.InvariantCulture) - 1);
+                foreach (Match match in ExpressionLine().Matches(errors))
+                    unknown.Add(int.Parse(match.Groups[1].ValueSpan, CultureInfo.InvariantCulture) - 1);
                 Assert.True(unknown.Count > before, errors);
             }
 
-            var values = Run(Path.Combine(folder.FullName, "a.out"), [], out var output) == 0 ? output.Split('\n', StringSplitOptions.RemoveEmptyEntries) : [];
+            Assert.Equal(0, Run(Path.Combine(folder.FullName, "a.out"), [], out var output));
+            var values = output.Split('\n', StringSplitOptions.RemoveEmptyEntries);
             var known = Enumerable.Range(0, all.Length).Where(i => !unknown.Contains(i)).ToArray();
             Assert.Equal(known.Length, values.Length);
             var result = all.ToDictionary(static expression => expression, static _ => (long?)null);

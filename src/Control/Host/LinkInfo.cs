@@ -75,7 +75,8 @@ internal sealed record LinkInfo
     /// <returns>Null for any other message, also for a bridge's about its ports (AF_BRIDGE).</returns>
     public static LinkInfo? Read(in NetlinkMessage message)
     {
-        if (message.Type != LibC.RTM_NEWLINK || !message.TryRead(out LibC.ifinfomsg header, out var attributes) || header.ifi_family != LibC.AF_UNSPEC) return null;
+        if (message.Type != LibC.RTM_NEWLINK || !message.TryRead(out LibC.ifinfomsg header, out var attributes)) return null;
+        if (header.ifi_family != LibC.AF_UNSPEC) return null;
         var link = new LinkInfo { Index = header.ifi_index, HardwareType = header.ifi_type, Flags = header.ifi_flags };
         foreach (var attribute in attributes)
         {

@@ -38,22 +38,36 @@ public class AddressTests
         using var network = Up(out var index);
         var host = network.Host;
         host.AddAddress(index, Prefix("10.1.0.1/24"));
-        host.AddRoute(new RouteOptions { Destination = Prefix("10.2.3.4/16"), Gateway = Address("10.1.0.254"), Mtu = 1400, Source = Address("10.1.0.1") });
+        host.AddRoute(new RouteOptions
+        {
+            Destination = Prefix("10.2.3.4/16"), Gateway = Address("10.1.0.254"), Mtu = 1400, Source = Address("10.1.0.1"),
+        });
         host.AddRoute(new RouteOptions { Destination = Prefix("10.3.0.0/24"), LinkIndex = index });
         host.AddRoute(new RouteOptions { Destination = Prefix("10.4.0.0/24"), LinkIndex = index, Gateway = Address("10.9.9.9"), OnLink = true });
 
         var ip = Assert.Single(network.Json("ip", "route", "show", "10.2.0.0/16"))!;
-        Assert.Equal(("10.1.0.254", "a0", "10.1.0.1", 1400), ((string?)ip["gateway"], (string?)ip["dev"], (string?)ip["prefsrc"], (int)ip["metrics"]![0]!["mtu"]!));
+        Assert.Equal(
+            ("10.1.0.254", "a0", "10.1.0.1", 1400),
+            ((string?)ip["gateway"], (string?)ip["dev"], (string?)ip["prefsrc"], (int)ip["metrics"]![0]!["mtu"]!));
         Assert.Equal("link", (string?)Assert.Single(network.Json("ip", "route", "show", "10.3.0.0/24"))!["scope"]);
-        Assert.Contains("onlink", Assert.Single(network.Json("ip", "route", "show", "10.4.0.0/24"))!["flags"]!.AsArray().Select(static f => (string?)f));
+        var onLink = Assert.Single(network.Json("ip", "route", "show", "10.4.0.0/24"))!;
+        Assert.Contains("onlink", onLink["flags"]!.AsArray().Select(static flag => (string?)flag));
 
         Assert.Equal(new RouteInfo(index, Address("10.1.0.254"), Address("10.1.0.1"), 1400, false), host.GetRoute(Address("10.2.9.9")));
         Assert.Equal(new RouteInfo(index, null, Address("10.1.0.1"), 0, false), host.GetRoute(Address("10.1.0.7"), Address("10.1.0.1")));
         Assert.True(host.GetRoute(Address("10.1.0.1")).IsLocal);
         Assert.Equal(
-            "cannot find a route to 192.0.2.1: Network is unreachable", Assert.Throws<HostException>(() => host.GetRoute(Address("192.0.2.1"))).Message);
-        Assert.Contains("cannot add a route to 10.3.0.0/24: File exists",
-            Assert.Throws<HostException>(() => host.AddRoute(new RouteOptions { Destination = Prefix("10.3.0.0/24"), LinkIndex = index })).Message, StringComparison.Ordinal);
+            "cannot find a route to 192.0.2.1: Network is unreachable",
+            Assert.Throws<HostException>(() => host.GetRoute(Address("192.0.2.1"))).Message);
+        network.Run("ip", "route", "add", "prohibit", "10.6.0.0/16");
+        Assert.Equal(
+            "cannot find a route to 10.6.0.1: Permission denied: a route prohibits it",
+            Assert.Throws<HostException>(() => host.GetRoute(Address("10.6.0.1"))).Message);
+        Assert.Equal(
+            "cannot find a route to 10.1.0.7 from 10.1.0.66: Network is unreachable: 10.1.0.66 is not an address of this host",
+            Assert.Throws<HostException>(() => host.GetRoute(Address("10.1.0.7"), Address("10.1.0.66"))).Message);
+        var again = new RouteOptions { Destination = Prefix("10.3.0.0/24"), LinkIndex = index };
+        Assert.Equal("cannot add a route to 10.3.0.0/24: File exists", Assert.Throws<HostException>(() => host.AddRoute(again)).Message);
     }
 
     [SkippableFact]
@@ -137,7 +151,11 @@ public class AddressTests
         var blind = OverlayMtu.Find(host, Address("10.1.0.1"), [Address("192.0.2.1")]);
         Assert.Equal((3950, 1), (blind.Mtu, blind.Unreachable.Count));
         Assert.Equal((1450, null), (OverlayMtu.Find(host, InternetAddress.AnyIPv4, []).Mtu, OverlayMtu.Find(host, null, []).LinkName));
-        Assert.Equal((1430, "Ethernet's MTU 1500, less 70"), (OverlayMtu.Find(host, InternetAddress.AnyIPv6, []).Mtu, OverlayMtu.Find(host, Address("fd00::9"), []).Source));
+        Assert.Equal(1430, OverlayMtu.Find(host, InternetAddress.AnyIPv6, []).Mtu);
+        Assert.Equal("Ethernet's MTU 1500, less 70", OverlayMtu.Find(host, Address("fd00::9"), []).Source);
+        // A local address that is not ours is for binding to complain about; the remotes are no less reachable.
+        Assert.Equal(3950, OverlayMtu.Find(host, Address("10.1.0.66"), [Address("10.1.0.2")]).Mtu);
+        Assert.True(host.HasAddress(Address("10.1.0.1")) && !host.HasAddress(Address("10.1.0.66")) && !host.HasAddress(Address("fd00::9")));
     }
 
     [Theory]

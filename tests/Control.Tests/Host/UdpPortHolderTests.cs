@@ -59,7 +59,8 @@ public class UdpPortHolderTests
         var link = network.CreateOrSkip(static host => host.CreateVxlan("vx8", new VxlanOptions { Id = new Vni(8) }));
         network.Host.MoveTo(link.Index, sandbox.Namespace);
         sandbox.Host.SetUp(sandbox.Host.GetLink("vx8").Index, true);
-        Assert.StartsWith("the kernel itself (a vxlan device in another network namespace", Find(network, 4789, InternetAddress.AnyIPv4), StringComparison.Ordinal);
+        var holder = Find(network, 4789, InternetAddress.AnyIPv4);
+        Assert.StartsWith("the kernel itself (a vxlan device in another network namespace", holder, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -71,7 +72,8 @@ public class UdpPortHolderTests
         Assert.True(UdpPortHolder.UdpSocket.TryParse(
             "   7: 000000FD000000000000000001000000:2118 00000000000000000000000000000000:0000 07 0:0 00:0 0     0        0 9 2 0 0", out var six));
         Assert.Equal((Address("fd00::1"), 8472), (six.Address, six.Port));
-        Assert.False(UdpPortHolder.UdpSocket.TryParse("   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode", out _));
+        const string Heading = "   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode";
+        Assert.False(UdpPortHolder.UdpSocket.TryParse(Heading, out _));
         Assert.False(UdpPortHolder.UdpSocket.TryParse("", out _));
     }
 
