@@ -36,7 +36,8 @@ internal readonly record struct AddressPrefix
         var slash = text.IndexOf('/', StringComparison.Ordinal);
         if (!InternetAddress.TryParse(slash < 0 ? text : text[..slash], out var address)) return false;
         var length = address.Size * 8;
-        if (slash >= 0 && (!int.TryParse(text.AsSpan(slash + 1), NumberStyles.None, CultureInfo.InvariantCulture, out length) || length > address.Size * 8)) return false;
+        if (slash >= 0 && !int.TryParse(text.AsSpan(slash + 1), NumberStyles.None, CultureInfo.InvariantCulture, out length)) return false;
+        if (length > address.Size * 8) return false;
         prefix = new AddressPrefix(address, length);
         return true;
     }

@@ -2,7 +2,7 @@ using Sleeve.DataPlane.Interop;
 
 namespace Sleeve.Control.Host;
 
-/// <summary>The host's network cannot be read or changed as asked. The message is one line: what was tried, why not, and what to do about it.</summary>
+/// <summary>The host's network cannot be read or changed as asked. The message is one line: what was tried, why not, what to do.</summary>
 internal sealed class HostException : IOException
 {
     /// <summary>Makes an exception.</summary>

@@ -60,6 +60,12 @@ internal sealed record LinkInfo
     /// <summary>True if something is on the other end: a cable, a process.</summary>
     public bool HasCarrier => (Flags & LibC.IFF_LOWER_UP) != 0;
 
+    /// <summary>
+    /// True if it is up, has carrier, and the kernel has acted on both. It does so a moment after the second end of a veth pair is set up, or a
+    /// process has opened a TAP; until then the device drops what it is to send.
+    /// </summary>
+    public bool IsRunning => (Flags & (LibC.IFF_UP | LibC.IFF_RUNNING)) == (LibC.IFF_UP | LibC.IFF_RUNNING);
+
     /// <summary>True if the kernel would take it as a name: 1 to 15 bytes without slash, colon or space, not "." or "..".</summary>
     public static bool IsValidName(string name) =>
         name.Length > 0 && System.Text.Encoding.UTF8.GetByteCount(name) <= MaxNameLength && name is not ("." or "..")
@@ -69,7 +75,8 @@ internal sealed record LinkInfo
     /// <returns>Null for any other message, also for a bridge's about its ports (AF_BRIDGE).</returns>
     public static LinkInfo? Read(in NetlinkMessage message)
     {
-        if (message.Type != LibC.RTM_NEWLINK || !message.TryRead(out LibC.ifinfomsg header, out var attributes) || header.ifi_family != LibC.AF_UNSPEC) return null;
+        if (message.Type != LibC.RTM_NEWLINK || !message.TryRead(out LibC.ifinfomsg header, out var attributes)) return null;
+        if (header.ifi_family != LibC.AF_UNSPEC) return null;
         var link = new LinkInfo { Index = header.ifi_index, HardwareType = header.ifi_type, Flags = header.ifi_flags };
         foreach (var attribute in attributes)
         {

@@ -73,7 +73,8 @@ internal sealed class LinkMonitor : IDisposable
     /// <param name="receiveBufferBytes">The queue of notifications; 0 for the system's default.</param>
     /// <exception cref="HostException">There is no such link.</exception>
     public static LinkMonitor Start(
-        NetworkNamespace? where, IReadOnlyCollection<int> linkIndices, Action<LinkChange> onChange, Action<IOException> onFault, int receiveBufferBytes = 0)
+        NetworkNamespace? where, IReadOnlyCollection<int> linkIndices, Action<LinkChange> onChange, Action<IOException> onFault,
+        int receiveBufferBytes = 0)
     {
         ArgumentNullException.ThrowIfNull(linkIndices);
         var monitor = new LinkMonitor(where, onChange, onFault);
@@ -83,7 +84,11 @@ internal sealed class LinkMonitor : IDisposable
             // Subscribe first, read second: a change in between is then read, and its notification finds nothing new.
             monitor._notifications.Join(LibC.RTNLGRP_LINK);
             foreach (var index in linkIndices)
-                monitor._known[index] = monitor._host.FindLink(index) ?? throw new HostException($"there is no interface {index} to watch", LibC.ENODEV);
+            {
+                monitor._known[index] = monitor._host.FindLink(index)
+                    ?? throw new HostException($"there is no interface {index} to watch", LibC.ENODEV);
+            }
+
             monitor._poll.Add(monitor._notifications.Descriptor, NotificationTag);
         }
         catch (IOException)

@@ -35,12 +35,14 @@ internal sealed record OverlayMtu(int Mtu, string Source, string? LinkName, IRea
         ArgumentNullException.ThrowIfNull(host);
         ArgumentNullException.ThrowIfNull(remotes);
         var source = local is { IsUnspecified: false } ? local : null;
+        // An address that is not ours would make every remote look unreachable; binding to it will say so better.
+        var routed = source is { } own && host.HasAddress(own) ? source : null;
         var unreachable = new List<UnreachableRemote>();
         OverlayMtu? least = null;
         foreach (var remote in remotes)
         {
             // The source only counts if it is of the remote's family; a mixture is for the caller to refuse.
-            var from = source is { } address && address.IsIPv4 == remote.IsIPv4 ? source : null;
+            var from = routed is { } address && address.IsIPv4 == remote.IsIPv4 ? routed : null;
             var route = host.TryGetRoute(remote, from, linkIndex, out var outcome);
             var link = route is null ? null : host.FindLink(route.LinkIndex);
             if (route is null || link is null)
@@ -61,7 +63,8 @@ internal sealed record OverlayMtu(int Mtu, string Source, string? LinkName, IRea
     private static OverlayMtu? OfLocal(RouteNetlink host, InternetAddress? local)
     {
         if (local is not { } address || host.ListAddresses().FirstOrDefault(held => held.Prefix.Address == address) is not { } own) return null;
-        return host.FindLink(own.LinkIndex) is { } link ? Of(link.Mtu, Overhead.For(address), link.Name, $"with the local address {address}") : null;
+        if (host.FindLink(own.LinkIndex) is not { } link) return null;
+        return Of(link.Mtu, Overhead.For(address), link.Name, $"with the local address {address}");
     }
 
     private static OverlayMtu Default(InternetAddress? local)

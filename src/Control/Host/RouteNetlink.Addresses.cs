@@ -59,6 +59,9 @@ internal sealed partial class RouteNetlink
         return outcome.Succeeded ? addresses : throw HostException.Of("list addresses", outcome);
     }
 
+    /// <summary>True if a socket could be bound to it here, which goes for all of 127.0.0.0/8.</summary>
+    public bool HasAddress(InternetAddress address) => TryGetRoute(address, null, 0, out _) is { IsLocal: true };
+
     /// <summary>Adds an address to an interface.</summary>
     /// <param name="index">The interface.</param>
     /// <param name="prefix">The address and its network's length.</param>
@@ -89,7 +92,12 @@ internal sealed partial class RouteNetlink
     /// <exception cref="HostException">There is no route, or one that forbids it.</exception>
     public RouteInfo GetRoute(InternetAddress destination, InternetAddress? source = null, int linkIndex = 0) =>
         TryGetRoute(destination, source, linkIndex, out var outcome)
-            ?? throw HostException.Of($"find a route to {destination}{(source is { } from ? $" from {from}" : "")}", outcome);
+            ?? throw HostException.Of($"find a route to {destination}{(source is { } from ? $" from {from}" : "")}", outcome, outcome.Errno switch
+            {
+                LibC.EACCES => "a route prohibits it",
+                _ when source is { } own && !HasAddress(own) => $"{own} is not an address of this host",
+                _ => null,
+            });
 
     /// <summary>Asks how the kernel would send to a destination.</summary>
     /// <returns>Null if it would not; <paramref name="outcome"/> says why.</returns>
@@ -108,7 +116,8 @@ internal sealed partial class RouteNetlink
         outcome = Query(request, () => route = null, (in message) => route ??= ReadRoute(in message));
         if (!outcome.Succeeded) return null;
         if (route is null) outcome = new NetlinkOutcome(LibC.ENETUNREACH, null);
-        return route;
+        // Asked from a source, the kernel names none.
+        return route is { Source: null } ? route with { Source = source } : route;
     }
 
     /// <summary>Adds a route to the main table.</summary>
@@ -127,7 +136,8 @@ internal sealed partial class RouteNetlink
             rtm_type = LibC.RTN_UNICAST,
             rtm_flags = options.OnLink ? LibC.RTNH_F_ONLINK : 0,
         };
-        var request = new NetlinkRequest(LibC.RTM_NEWROUTE, LibC.NLM_F_CREATE | LibC.NLM_F_EXCL).Struct(header).Add(LibC.RTA_DST, destination.Address);
+        var request = new NetlinkRequest(LibC.RTM_NEWROUTE, LibC.NLM_F_CREATE | LibC.NLM_F_EXCL)
+            .Struct(header).Add(LibC.RTA_DST, destination.Address);
         if (options.Gateway is { } gateway) request.Add(LibC.RTA_GATEWAY, gateway);
         if (options.LinkIndex != 0) request.Add(LibC.RTA_OIF, (uint)options.LinkIndex);
         if (options.Source is { } source) request.Add(LibC.RTA_PREFSRC, source);
@@ -145,7 +155,13 @@ internal sealed partial class RouteNetlink
     /// <summary>Adds or replaces a permanent neighbour, so that the kernel need not ask for it.</summary>
     public void ReplaceNeighbour(int index, InternetAddress address, MacAddress mac)
     {
-        var header = new LibC.ndmsg { ndm_family = address.Family(), ndm_ifindex = index, ndm_state = LibC.NUD_PERMANENT, ndm_type = LibC.RTN_UNICAST };
+        var header = new LibC.ndmsg
+        {
+            ndm_family = address.Family(),
+            ndm_ifindex = index,
+            ndm_state = LibC.NUD_PERMANENT,
+            ndm_type = LibC.RTN_UNICAST,
+        };
         var request = new NetlinkRequest(LibC.RTM_NEWNEIGH, LibC.NLM_F_CREATE | LibC.NLM_F_REPLACE)
             .Struct(header).Add(LibC.NDA_DST, address).Add(LibC.NDA_LLADDR, mac);
         var outcome = Execute(request);
@@ -167,7 +183,7 @@ internal sealed partial class RouteNetlink
     }
 
     /// <summary>Removes a destination that <see cref="AppendForwarding"/> added.</summary>
-    /// <returns>False if there was none.</returns>
+    /// <returns>False if the table has no such MAC address; true also if it has, but not with this destination: the kernel does not tell.</returns>
     public bool RemoveForwarding(int index, MacAddress mac, InternetAddress remote, ushort port = 0)
     {
         var outcome = Execute(OnForwarding(LibC.RTM_DELNEIGH, 0, index, mac, remote, port));

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 using Sleeve.DataPlane.Interop;
 using Sleeve.DataPlane.Wire;
@@ -11,6 +12,8 @@ namespace Sleeve.Control.Host;
 /// </summary>
 internal sealed partial class RouteNetlink : IDisposable
 {
+    private const int RunningPollMilliseconds = 5;
+
     private readonly NetlinkSocket _socket;
     private readonly Lock _turn = new();
 
@@ -59,7 +62,22 @@ internal sealed partial class RouteNetlink : IDisposable
     {
         var header = new LibC.ifinfomsg { ifi_index = index, ifi_flags = up ? LibC.IFF_UP : 0, ifi_change = LibC.IFF_UP };
         var outcome = Execute(new NetlinkRequest(LibC.RTM_NEWLINK, 0).Struct(header));
-        if (!outcome.Succeeded) throw HostException.Of($"set {NameOf(index)} {(up ? "up" : "down")}", outcome, up ? AdviceOnUp(index, outcome) : null);
+        if (!outcome.Succeeded) throw HostException.Of($"set {NameOf(index)} {(up ? "up" : "down")}", outcome);
+    }
+
+    /// <summary>Waits until a link that was set up can send (<see cref="LinkInfo.IsRunning"/>).</summary>
+    /// <returns>False if the time is over first, or the link is gone.</returns>
+    public bool WaitUntilRunning(int index, TimeSpan timeout)
+    {
+        var start = Stopwatch.GetTimestamp();
+        while (FindLink(index) is { } link)
+        {
+            if (link.IsRunning) return true;
+            if (Stopwatch.GetElapsedTime(start) >= timeout) break;
+            Thread.Sleep(RunningPollMilliseconds);
+        }
+
+        return false;
     }
 
     /// <summary>Sets the MTU in bytes.</summary>
@@ -69,8 +87,8 @@ internal sealed partial class RouteNetlink : IDisposable
         var outcome = Execute(OnLink(LibC.RTM_NEWLINK, index).Add(LibC.IFLA_MTU, (uint)mtu));
         if (outcome.Succeeded) return;
         var range = outcome.Errno == LibC.EINVAL ? FindLink(index)?.MtuRange : null;
-        throw HostException.Of(
-            Invariant($"set the MTU of {NameOf(index)} to {mtu}"), outcome, range is { Max: > 0 } allowed ? Invariant($"it takes {allowed.Min} to {allowed.Max}") : null);
+        var advice = range is { Max: > 0 } allowed ? Invariant($"it takes {allowed.Min} to {allowed.Max}") : null;
+        throw HostException.Of(Invariant($"set the MTU of {NameOf(index)} to {mtu}"), outcome, advice);
     }
 
     /// <summary>Sets the MAC address.</summary>
@@ -78,8 +96,8 @@ internal sealed partial class RouteNetlink : IDisposable
     {
         var outcome = Execute(OnLink(LibC.RTM_NEWLINK, index).Add(LibC.IFLA_ADDRESS, mac));
         if (outcome.Succeeded) return;
-        throw HostException.Of(
-            $"set the MAC address of {NameOf(index)} to {mac}", outcome, mac.IsValidSource ? null : "a group address or zero cannot be an interface's own");
+        var advice = mac.IsValidSource ? null : "a group address or zero cannot be an interface's own";
+        throw HostException.Of($"set the MAC address of {NameOf(index)} to {mac}", outcome, advice);
     }
 
     /// <summary>Makes a link a port of a bridge or other device.</summary>
@@ -91,7 +109,8 @@ internal sealed partial class RouteNetlink : IDisposable
         if (outcome.Succeeded) return;
         if (masterIndex == 0) throw HostException.Of($"take {NameOf(index)} out of its bridge", outcome);
         var isBridge = FindLink(masterIndex) is not { } master || master.Kind is "bridge" or "openvswitch" or "vrf" or "bond" or "team";
-        throw HostException.Of($"make {NameOf(index)} a port of {NameOf(masterIndex)}", outcome, isBridge ? null : $"{NameOf(masterIndex)} is not a bridge");
+        var advice = isBridge ? null : $"{NameOf(masterIndex)} is not a bridge";
+        throw HostException.Of($"make {NameOf(index)} a port of {NameOf(masterIndex)}", outcome, advice);
     }
 
     /// <summary>Renames a link. Before Linux 6.2 it must be down.</summary>
@@ -115,7 +134,8 @@ internal sealed partial class RouteNetlink : IDisposable
         var name = NameOf(index);
         var outcome = Execute(OnLink(LibC.RTM_NEWLINK, index).Add(LibC.IFLA_NET_NS_FD, (uint)target.Descriptor));
         if (outcome.Succeeded) return;
-        throw HostException.Of($"move {name} to {target.Name}", outcome, outcome.Errno == LibC.EEXIST ? $"an interface {name} is there already" : null);
+        var advice = outcome.Errno == LibC.EEXIST ? $"an interface {name} is there already" : null;
+        throw HostException.Of($"move {name} to {target.Name}", outcome, advice);
     }
 
     /// <summary>Bounds super-frames that the host hands to the device, in bytes.</summary>
@@ -138,8 +158,9 @@ internal sealed partial class RouteNetlink : IDisposable
     {
         var outcome = Execute(OnLink(LibC.RTM_DELLINK, index));
         if (outcome.Errno == LibC.ENODEV) return false;
-        return outcome.Succeeded ? true : throw HostException.Of(
-            $"delete {NameOf(index)}", outcome, outcome.Errno == LibC.EOPNOTSUPP ? "an interface of this type goes away with its hardware or its process" : null);
+        if (outcome.Succeeded) return true;
+        var advice = outcome.Errno == LibC.EOPNOTSUPP ? "an interface of this type goes away with its hardware or its process" : null;
+        throw HostException.Of($"delete {NameOf(index)}", outcome, advice);
     }
 
     private static NetlinkRequest OnLink(ushort type, int index) => new NetlinkRequest(type, 0).Struct(new LibC.ifinfomsg { ifi_index = index });
@@ -150,17 +171,13 @@ internal sealed partial class RouteNetlink : IDisposable
     {
         ArgumentNullException.ThrowIfNull(name);
         if (!LinkInfo.IsValidName(name))
-            throw new HostException($"'{name}' cannot be an interface's name: 1 to {LinkInfo.MaxNameLength} bytes without slash, colon or space", LibC.EINVAL);
+        {
+            throw new HostException(
+                $"'{name}' cannot be an interface's name: 1 to {LinkInfo.MaxNameLength} bytes without slash, colon or space", LibC.EINVAL);
+        }
     }
 
     private static string AdviceOnTaken(string name) => $"choose another name, or remove it with `ip link del {name}`";
-
-    private string? AdviceOnUp(int index, NetlinkOutcome outcome)
-    {
-        if (outcome.Errno != LibC.EADDRINUSE || FindLink(index)?.Vxlan is not { } vxlan) return null;
-        var holder = UdpPortHolder.Find(this, vxlan.Port, vxlan.Local ?? InternetAddress.AnyIPv4);
-        return Invariant($"UDP port {vxlan.Port} is held by {holder ?? "another socket"}");
-    }
 
     private LinkInfo? QueryLink(NetlinkRequest request, string action)
     {

@@ -28,7 +28,7 @@ internal static class UdpPortHolder
         if (device is not null) return $"the kernel vxlan device {device.Name}";
         var user = sockets[0].User;
         return user == "0"
-            ? "the kernel itself (a vxlan device in another network namespace, as Docker's overlay keeps them) or a process that is not visible from here"
+            ? "the kernel itself (a vxlan device in another network namespace, as Docker's overlay keeps them) or a process not visible from here"
             : $"a socket of user {user}";
     }
 
@@ -90,7 +90,8 @@ internal static class UdpPortHolder
             Span<byte> bytes = stackalloc byte[16];
             for (var i = 0; i < local[0].Length / 8; i++)
             {
-                if (!uint.TryParse(local[0].AsSpan(i * 8, 8), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var word)) return false;
+                var digits = local[0].AsSpan(i * 8, 8);
+                if (!uint.TryParse(digits, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var word)) return false;
                 MemoryMarshal.Write(bytes[(i * 4)..], in word);
             }
 

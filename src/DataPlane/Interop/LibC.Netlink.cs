@@ -85,6 +85,7 @@ public static unsafe partial class LibC
     public const uint IFF_UP = 0x1;
     public const uint IFF_BROADCAST = 0x2;
     public const uint IFF_LOOPBACK = 0x8;
+    public const uint IFF_RUNNING = 0x40;
     public const uint IFF_LOWER_UP = 0x10000;
     public const ushort ARPHRD_ETHER = 1;
     public const ushort ARPHRD_LOOPBACK = 772;

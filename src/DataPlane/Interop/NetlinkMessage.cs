@@ -96,13 +96,14 @@ public ref struct NetlinkAttributes
         if (_rest.Length < headerSize) return false;
         var header = MemoryMarshal.Read<LibC.nlattr>(_rest);
         if (header.nla_len < headerSize || header.nla_len > _rest.Length) return false;
-        _current = new NetlinkAttribute((ushort)(header.nla_type & ~(LibC.NLA_F_NESTED | LibC.NLA_F_NET_BYTEORDER)), _rest[headerSize..header.nla_len]);
+        var type = (ushort)(header.nla_type & ~(LibC.NLA_F_NESTED | LibC.NLA_F_NET_BYTEORDER));
+        _current = new NetlinkAttribute(type, _rest[headerSize..header.nla_len]);
         _rest = _rest[Math.Min((header.nla_len + 3) & -4, _rest.Length)..];
         return true;
     }
 }
 
-/// <summary>One attribute: a type that means something in its message or nest, and bytes. A getter of a number returns 0 if there are too few.</summary>
+/// <summary>One attribute: a type with a meaning in its message or nest, and bytes. A number of which there are too few bytes is 0.</summary>
 public readonly ref struct NetlinkAttribute
 {
     internal NetlinkAttribute(ushort type, ReadOnlySpan<byte> payload)

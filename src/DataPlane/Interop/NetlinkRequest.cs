@@ -89,7 +89,8 @@ public sealed class NetlinkRequest
     /// <summary>Fills in the header and lends the bytes until the next call on this object.</summary>
     internal ReadOnlySpan<byte> Complete(uint sequence, int extraFlags)
     {
-        var header = new LibC.nlmsghdr { nlmsg_len = (uint)_length, nlmsg_type = Type, nlmsg_flags = (ushort)(Flags | extraFlags), nlmsg_seq = sequence };
+        var flags = (ushort)(Flags | extraFlags);
+        var header = new LibC.nlmsghdr { nlmsg_len = (uint)_length, nlmsg_type = Type, nlmsg_flags = flags, nlmsg_seq = sequence };
         MemoryMarshal.Write(_buffer, in header);
         return _buffer.AsSpan(0, _length);
     }

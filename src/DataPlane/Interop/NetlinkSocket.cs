@@ -63,7 +63,8 @@ public sealed unsafe class NetlinkSocket : IDisposable
     /// <exception cref="ErrnoException">The kernel has no such group.</exception>
     public void Join(int group)
     {
-        if (!TrySetOption(LibC.SOL_NETLINK, LibC.NETLINK_ADD_MEMBERSHIP, group)) throw ErrnoException.Last(nameof(LibC.setsockopt), "NETLINK_ADD_MEMBERSHIP");
+        if (!TrySetOption(LibC.SOL_NETLINK, LibC.NETLINK_ADD_MEMBERSHIP, group))
+            throw ErrnoException.Last(nameof(LibC.setsockopt), nameof(LibC.NETLINK_ADD_MEMBERSHIP));
     }
 
     /// <summary>Asks for a receive queue of so many bytes; the kernel doubles it and bounds it (net.core.rmem_max).</summary>

@@ -63,7 +63,7 @@ public sealed unsafe class NetworkNamespace : IDisposable
     {
         ArgumentException.ThrowIfNullOrEmpty(name);
         if (name is "." or ".." || name.Contains('/', StringComparison.Ordinal))
-            throw new NetworkNamespaceException($"'{name}' is not a name of a network namespace: it must be a file name in {NameFolders[0]}", LibC.EINVAL);
+            throw new NetworkNamespaceException($"'{name}' cannot name a network namespace: it is no file name in {NameFolders[0]}", LibC.EINVAL);
         var folder = NameFolders.FirstOrDefault(folder => File.Exists($"{folder}/{name}"))
             ?? throw new NetworkNamespaceException($"there is no network namespace '{name}' in {NameFolders[0]}: `ip netns` lists them", LibC.ENOENT);
         return Open($"{folder}/{name}", $"network namespace '{name}'");
@@ -71,8 +71,11 @@ public sealed unsafe class NetworkNamespace : IDisposable
 
     /// <summary>Opens the namespace of a process.</summary>
     /// <exception cref="NetworkNamespaceException">There is no such process, or it may not be inspected.</exception>
-    public static NetworkNamespace OpenProcess(int process) =>
-        Open(string.Create(CultureInfo.InvariantCulture, $"/proc/{process}/ns/net"), string.Create(CultureInfo.InvariantCulture, $"network namespace of process {process}"));
+    public static NetworkNamespace OpenProcess(int process)
+    {
+        var id = process.ToString(CultureInfo.InvariantCulture);
+        return Open($"/proc/{id}/ns/net", $"network namespace of process {id}");
+    }
 
     /// <summary>Opens a file that stands for a namespace, such as /proc/PID/ns/net or a bind mount of one.</summary>
     /// <exception cref="NetworkNamespaceException">There is no such file, it is something else, or no permission.</exception>
@@ -95,7 +98,9 @@ public sealed unsafe class NetworkNamespace : IDisposable
 
     /// <summary>Runs a function on a thread of its own inside this namespace and waits for it.</summary>
     /// <param name="function">Opens sockets, starts processes (which inherit the namespace); the thread ends when it returns.</param>
-    /// <exception cref="NetworkNamespaceException">Needs CAP_SYS_ADMIN. Whatever <paramref name="function"/> throws comes through with its stack.</exception>
+    /// <exception cref="NetworkNamespaceException">
+    /// Needs CAP_SYS_ADMIN. Whatever <paramref name="function"/> throws comes through with its stack.
+    /// </exception>
     public T Run<T>(Func<T> function)
     {
         ArgumentNullException.ThrowIfNull(function);
