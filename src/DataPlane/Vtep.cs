@@ -55,6 +55,9 @@ public sealed class Vtep : IDisposable
     /// <summary>Source ports in use.</summary>
     public int SourcePortsOpen => _underlay.SourcePortsOpen;
 
+    /// <summary>Source ports that can be in use, at most.</summary>
+    public int SourcePortsLimit => _underlay.SourcePortsLimit;
+
     /// <summary>Datagrams the receiving socket dropped because its buffer was full.</summary>
     public long SocketDrops => _underlay.SocketDrops;
 

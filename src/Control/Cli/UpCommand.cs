@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.CommandLine.Parsing;
 using Sleeve.Control.Host;
 using Sleeve.Control.Up;
 using Sleeve.DataPlane;
@@ -90,9 +89,9 @@ internal static class UpCommand
     internal static IReadOnlyList<string> TryRead(ParseResult result, out UpOptions? options)
     {
         var reader = new SettingReader(result);
-        var local = reader.Read(Local, Words.UnicastAddress, default);
+        var local = reader.Read<InternetAddress>(Local, Words.UnicastAddress, default);
         var remotes = reader.ReadAll<InternetAddress>(Remote, Words.UnicastAddress);
-        var (sourcePortMin, sourcePortMax) = reader.Read(
+        var (sourcePortMin, sourcePortMax) = reader.Read<(ushort, ushort)>(
             SourcePorts, Words.PortRange, (VtepOptions.DefaultSourcePortMin, ushort.MaxValue));
         var addresses = reader.ReadAll<AddressPrefix>(Address, Words.Prefix);
         var vtep = new VtepOptions
@@ -124,7 +123,7 @@ internal static class UpCommand
             Mtu = reader.IsGiven(Mtu) ? reader.Read(Mtu, Words.Number(68, 65521), 0) : null,
             Addresses = addresses,
             Bridge = reader.Read<string?>(Bridge, Words.LinkName!, null),
-            Mac = reader.IsGiven(Mac) ? reader.Read(Mac, Words.StationMac, default) : null,
+            Mac = reader.IsGiven(Mac) ? reader.Read<MacAddress>(Mac, Words.StationMac, default) : null,
             NetworkNamespace = reader.Read<string?>(Netns, Words.Text!, null),
             TapDescriptor = reader.IsGiven(TapDescriptor) ? reader.Read(TapDescriptor, Words.Number(3, int.MaxValue), 0) : null,
             Socket = reader.Read<string?>(Socket, SocketPath!, null),

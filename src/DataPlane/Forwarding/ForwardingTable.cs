@@ -72,7 +72,10 @@ public sealed class ForwardingTable
     // ---- data plane ----
 
     /// <summary>Where a frame to <paramref name="destination"/> goes: its own entry, else the default destinations. Never null, may be empty.</summary>
-    public ReplicationList Lookup(MacAddress destination)
+    public ReplicationList Lookup(MacAddress destination) => Find(destination) ?? Default;
+
+    /// <summary>The destinations of a MAC's own entry; null if it has none.</summary>
+    public ReplicationList? Find(MacAddress destination)
     {
         var wanted = InUse | destination.Value;
         for (var retry = 0; retry < MaxRetries; retry++)
@@ -95,7 +98,7 @@ public sealed class ForwardingTable
             if ((version & 1) == 0 && Volatile.Read(ref _version) == version) break;
         }
 
-        return Volatile.Read(ref _default);
+        return null;
     }
 
     /// <summary>Learns that <paramref name="source"/> is behind the VTEP <paramref name="sender"/>, or refreshes it.</summary>
@@ -106,7 +109,7 @@ public sealed class ForwardingTable
     {
         if (!_options.Learning) return LearnResult.Skipped;
         var slots = Volatile.Read(ref _slots);
-        var index = Find(slots, source);
+        var index = IndexOf(slots, source);
         if (index >= 0)
         {
             ref var slot = ref slots[index];
@@ -133,7 +136,7 @@ public sealed class ForwardingTable
         if (!_writers.TryEnter()) return LearnResult.Skipped;
         try
         {
-            var index = Find(_slots, source);
+            var index = IndexOf(_slots, source);
             if (index < 0 && Count >= _options.EntryLimit) return LearnResult.Skipped;
             if (!_remotes.TryGetLearned(sender, nowMilliseconds, out var remote)) return LearnResult.Skipped;
             if (index < 0)
@@ -303,7 +306,7 @@ public sealed class ForwardingTable
     {
         kind = _defaultKind;
         if (mac.IsZero) return _default;
-        var index = Find(_slots, mac);
+        var index = IndexOf(_slots, mac);
         if (index < 0) return ReplicationList.Empty;
         kind = KindOf(_slots[index].Key);
         return _slots[index].Destinations!;
@@ -325,7 +328,7 @@ public sealed class ForwardingTable
             return TableResult.Done;
         }
 
-        var index = Find(_slots, mac);
+        var index = IndexOf(_slots, mac);
         if (destinations.Remotes.IsEmpty) Remove(index);
         else if (index < 0) Insert(mac, kind, destinations, nowMilliseconds);
         else Overwrite(ref _slots[index], mac, kind, destinations, nowMilliseconds);
@@ -387,7 +390,7 @@ public sealed class ForwardingTable
         return (int)(mixed >> 32) & mask;
     }
 
-    private int Find(Slot[] slots, MacAddress mac)
+    private int IndexOf(Slot[] slots, MacAddress mac)
     {
         var wanted = InUse | mac.Value;
         var mask = slots.Length - 1;

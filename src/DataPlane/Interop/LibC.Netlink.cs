@@ -7,17 +7,10 @@ public static unsafe partial class LibC
 {
     // sys/socket.h, as far as netlink needs it
     public const int AF_UNSPEC = 0;
-    public const int AF_INET = 2;
     public const int AF_BRIDGE = 7;
-    public const int AF_INET6 = 10;
     public const int AF_NETLINK = 16;
     public const int SOCK_RAW = 3;
-    public const int SOCK_CLOEXEC = 0x80000;
-    public const int SOL_SOCKET = 1;
-    public const int SO_RCVBUF = 8;
     public const int MSG_PEEK = 0x2;
-    public const int MSG_TRUNC = 0x20;
-    public const int MSG_DONTWAIT = 0x40;
 
     // linux/netlink.h
     public const int NETLINK_ROUTE = 0;
@@ -81,7 +74,6 @@ public static unsafe partial class LibC
     public const ushort RTAX_MTU = 2;
 
     // net/if.h, net/if_arp.h
-    public const int IFNAMSIZ = 16;
     public const uint IFF_UP = 0x1;
     public const uint IFF_BROADCAST = 0x2;
     public const uint IFF_LOOPBACK = 0x8;
@@ -152,9 +144,6 @@ public static unsafe partial class LibC
     public const byte NTF_SELF = 0x02;
     public const ushort NUD_NOARP = 0x40;
     public const ushort NUD_PERMANENT = 0x80;
-
-    [LibraryImport(libc, SetLastError = true)]
-    public static partial int socket(int domain, int type, int protocol);
 
     [LibraryImport(libc, SetLastError = true)]
     public static partial int bind(int sockfd, sockaddr_nl* addr, uint addrlen);
