@@ -86,6 +86,7 @@ internal sealed class ForegroundVtep : IAsyncDisposable
         _monitor = LinkMonitor.Start(
             _tapNamespace, [.. _devices.Select(static device => device.Link.Index)], OnLinkChange, fault => Fail($"watching links failed: {fault.Message}"));
         foreach (var device in _devices) device.SetUp();
+        _vtep.Start();
         _api = await ApiServer.StartAsync(SocketPaths(), new VtepState(_vtep, _ports), _stop.Token);
         Report(mtuSource);
     }
