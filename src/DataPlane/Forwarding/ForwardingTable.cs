@@ -53,6 +53,7 @@ public sealed class ForwardingTable
     private Slot[] _slots = new Slot[FirstCapacity];
     private ReplicationList _default = ReplicationList.Empty;
     private EntryKind _defaultKind;
+    private long _defaultSeenMilliseconds;
     private int _count;
     private int _version;
 
@@ -272,7 +273,18 @@ public sealed class ForwardingTable
             }
         }
 
-        lock (_writers) _remotes.Forget(oldest);
+        lock (_writers)
+        {
+            // Nothing is ever received from the zero address, so dynamic default destinations live as long as nobody changes them.
+            if (_defaultKind == EntryKind.Dynamic && !_default.Remotes.IsEmpty && _defaultSeenMilliseconds <= oldest)
+            {
+                Put(MacAddress.Zero, EntryKind.Dynamic, ReplicationList.Empty, nowMilliseconds);
+                removed++;
+            }
+
+            _remotes.Forget(oldest);
+        }
+
         return removed;
     }
 
@@ -321,7 +333,9 @@ public sealed class ForwardingTable
         if (mac.IsZero)
         {
             _defaultKind = kind;
-            Volatile.Write(ref _default, destinations);
+            _defaultSeenMilliseconds = nowMilliseconds;
+            // An object of its own, so that it can be told from an entry with the same one destination.
+            Volatile.Write(ref _default, destinations.Remotes.IsEmpty ? ReplicationList.Empty : new ReplicationList(destinations.Remotes));
             return TableResult.Done;
         }
 
