@@ -325,9 +325,8 @@ public sealed class ForwardingTable
     {
         var before = DestinationsOf(mac, out var kindBefore);
         if (before.Remotes.IsEmpty && Count >= _options.EntryLimit) return TableResult.Full;
-        // Configure before unconfiguring: a remote in both must not be unknown in between.
-        if (kind != EntryKind.Dynamic) foreach (var remote in destinations.Remotes) _remotes.Configure(remote);
-        if (kindBefore != EntryKind.Dynamic) foreach (var remote in before.Remotes) _remotes.Unconfigure(remote, nowMilliseconds);
+        Reconfigure(
+            kindBefore == EntryKind.Dynamic ? [] : before.Remotes.AsSpan(), kind == EntryKind.Dynamic ? [] : destinations.Remotes.AsSpan(), nowMilliseconds);
         foreach (var remote in destinations.Remotes) remote.LastUsedMilliseconds = nowMilliseconds;
 
         if (mac.IsZero)
@@ -344,6 +343,23 @@ public sealed class ForwardingTable
         else if (index < 0) Insert(mac, kind, destinations, nowMilliseconds);
         else Overwrite(ref _slots[index], mac, kind, destinations, nowMilliseconds);
         return TableResult.Done;
+    }
+
+    // Only what differs, so that appending the thousandth remote costs little more than the first.
+    private void Reconfigure(ReadOnlySpan<Remote> before, ReadOnlySpan<Remote> after, long nowMilliseconds)
+    {
+        var same = before.CommonPrefixLength(after);
+        before = before[same..];
+        after = after[same..];
+        while (before.Length > 0 && after.Length > 0 && before[^1] == after[^1])
+        {
+            before = before[..^1];
+            after = after[..^1];
+        }
+
+        // Configure before unconfiguring: a remote in both must not be unknown in between.
+        foreach (var remote in after) _remotes.Configure(remote);
+        foreach (var remote in before) _remotes.Unconfigure(remote, nowMilliseconds);
     }
 
     private static void Overwrite(ref Slot slot, MacAddress mac, EntryKind kind, ReplicationList destinations, long nowMilliseconds)
