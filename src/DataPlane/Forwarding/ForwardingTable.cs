@@ -39,6 +39,9 @@ public sealed class ForwardingTable
     private const ulong InUse = 1UL << 48;
     private const int KindShift = 49;
     private const ulong KindMask = 3UL << KindShift;
+
+    // A slot whose entry is being exchanged: no station's, but not the end of a chain either.
+    private const ulong Moving = 1UL << 51;
     private const int FirstCapacity = 64;
     private const int MaxRetries = 8;
     private const int SweepSlots = 1 << 16;
@@ -113,9 +116,10 @@ public sealed class ForwardingTable
             ref var slot = ref slots[index];
             var key = Volatile.Read(ref slot.Key);
             var destinations = Volatile.Read(ref slot.Destinations);
-            if ((key & ~KindMask) == (InUse | source.Value) && destinations is not null)
+            // Only if the slot was not given to another station meanwhile: a conflict drops the frame, so it must not be imagined.
+            if ((key & ~KindMask) == (InUse | source.Value) && Volatile.Read(ref slot.Key) == key)
             {
-                var isThere = !destinations.Remotes.IsEmpty && destinations.Remotes[0].Address.Address == sender;
+                var isThere = IsBehind(destinations, sender);
                 if (KindOf(key) != EntryKind.Dynamic) return isThere ? LearnResult.Known : LearnResult.Conflict;
                 if (isThere)
                 {
@@ -135,6 +139,9 @@ public sealed class ForwardingTable
         try
         {
             var index = Find(_slots, source);
+            // Another worker may have been faster.
+            if (index >= 0 && IsBehind(_slots[index].Destinations, sender)) return LearnResult.Known;
+            if (index >= 0 && KindOf(_slots[index].Key) != EntryKind.Dynamic) return LearnResult.Conflict;
             if (index < 0 && Count >= _options.EntryLimit) return LearnResult.Skipped;
             if (!_remotes.TryGetLearned(sender, nowMilliseconds, out var remote)) return LearnResult.Skipped;
             if (index < 0)
@@ -143,10 +150,8 @@ public sealed class ForwardingTable
                 return LearnResult.Learned;
             }
 
-            ref var slot = ref _slots[index];
-            if (KindOf(slot.Key) != EntryKind.Dynamic) return LearnResult.Conflict;
-            slot.SeenMilliseconds = nowMilliseconds;
-            Volatile.Write(ref slot.Destinations, remote.Alone);
+            _slots[index].SeenMilliseconds = nowMilliseconds;
+            Volatile.Write(ref _slots[index].Destinations, remote.Alone);
             return LearnResult.Moved;
         }
         finally
@@ -154,6 +159,9 @@ public sealed class ForwardingTable
             _writers.Exit();
         }
     }
+
+    private static bool IsBehind(ReplicationList destinations, InternetAddress sender) =>
+        !destinations.Remotes.IsEmpty && destinations.Remotes[0].Address.Address == sender;
 
     // ---- commands, as of bridge(8) "fdb" ----
 
@@ -396,7 +404,7 @@ public sealed class ForwardingTable
             // An entry may move back into the hole unless its home lies behind the hole.
             var home = Home(_slots[i].Key & ~KindMask, mask);
             if (((i - home) & mask) < ((i - hole) & mask)) continue;
-            Volatile.Write(ref _slots[hole].Key, 0);
+            Volatile.Write(ref _slots[hole].Key, Moving);
             _slots[hole].SeenMilliseconds = _slots[i].SeenMilliseconds;
             Volatile.Write(ref _slots[hole].Destinations, _slots[i].Destinations);
             Volatile.Write(ref _slots[hole].Key, _slots[i].Key);
