@@ -45,6 +45,18 @@ public sealed class Vtep : IDisposable
     /// <summary>Milliseconds of the clock that every table uses; its zero is arbitrary.</summary>
     public static long NowMilliseconds => Environment.TickCount64;
 
+    /// <summary>
+    /// The longest super-frame, in bytes, whose segments fit one send: 64 of them, and 65,000 bytes with the headers that each gets (VXLAN 8,
+    /// Ethernet 14, IPv6 40, TCP with timestamps 32).
+    /// </summary>
+    /// <param name="mtu">MTU of the TAP, bytes.</param>
+    public static int SuperFrameLimit(int mtu)
+    {
+        const int Headers = 8 + 14 + 40 + 32;
+        var payload = Math.Max(mtu - 72, 8);
+        return Math.Min(64, 65000 / (payload + Headers)) * payload;
+    }
+
     /// <summary>Ends with the exception that stopped the worker, should that ever happen.</summary>
     public Task<Exception> Failure => _failure.Task;
 

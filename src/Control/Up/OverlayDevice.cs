@@ -1,4 +1,5 @@
 using Sleeve.Control.Host;
+using Sleeve.DataPlane;
 using Sleeve.DataPlane.Forwarding;
 using Sleeve.DataPlane.Interop;
 
@@ -123,6 +124,14 @@ internal sealed class OverlayDevice : IDisposable
         {
             _host.SetMtu(before.Index, mtu);
             Undo(() => _host.SetMtu(before.Index, before.Mtu));
+        }
+
+        // A super-frame that fits one send costs half of one that does not; a kernel without the attribute just keeps its own limit.
+        var superFrame = Math.Min(Vtep.SuperFrameLimit(mtu), before.GsoMaxSize);
+        if (superFrame < before.GsoMaxSize)
+        {
+            _host.SetGsoMaxSize(before.Index, superFrame, superFrame);
+            Undo(() => _host.SetGsoMaxSize(before.Index, before.GsoMaxSize, before.GsoIPv4MaxSize));
         }
 
         if (options.Bridge is { } name)

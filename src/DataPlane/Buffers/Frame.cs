@@ -16,6 +16,9 @@ public struct Frame
     /// <summary>What its sender left to do.</summary>
     public OffloadFacts Offload;
 
+    /// <summary>Bytes of each datagram but the last, if several of one flow stand here one behind the other; 0 for a single one.</summary>
+    public int DatagramLength;
+
     /// <summary>The VTEP it came from; set for datagrams only.</summary>
     public InternetAddress Sender;
 }

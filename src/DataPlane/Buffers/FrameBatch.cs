@@ -29,8 +29,11 @@ public sealed class FrameBatch
     /// <summary>Bytes from one slot to the next: not a power of two, so that the heads of neighbouring slots fall into different cache sets.</summary>
     public const int SlotSize = Headroom + MaxFrameSize;
 
-    /// <summary>Bytes behind the slots for headers that do not fit in a headroom because copies of one frame need different ones.</summary>
-    public const int HeaderArenaSize = 16384;
+    /// <summary>
+    /// Bytes behind the slots for headers that cannot stand before their frame: those of a super-frame's segments (some 80 bytes each, at least
+    /// one super-frame of the smallest segments), and those of copies that differ.
+    /// </summary>
+    public const int HeaderArenaSize = 1 << 20;
 
     private readonly Frame[] _frames;
 

@@ -15,6 +15,7 @@ public sealed unsafe class DatagramReceiver : IDisposable
     private readonly LibC.iovec* _slices;
     private readonly byte* _names;
     private readonly byte* _controls;
+    private readonly int[] _segmentSizes;
     private uint _overflows;
 
     /// <summary>Points every message at its slot.</summary>
@@ -28,6 +29,7 @@ public sealed unsafe class DatagramReceiver : IDisposable
         ArgumentOutOfRangeException.ThrowIfGreaterThan((long)count * slotSize, slab.Length);
         _slab = slab;
         Capacity = count;
+        _segmentSizes = new int[count];
         _messages = (LibC.mmsghdr*)NativeMemory.AllocZeroed((nuint)count, (nuint)sizeof(LibC.mmsghdr));
         _slices = (LibC.iovec*)NativeMemory.AllocZeroed((nuint)count, (nuint)sizeof(LibC.iovec));
         _names = (byte*)NativeMemory.AllocZeroed((nuint)count, SocketAddressLayout.Size);
@@ -65,12 +67,15 @@ public sealed unsafe class DatagramReceiver : IDisposable
         var received = LibC.recvmmsg(socket.Descriptor, _messages, (uint)Capacity, LibC.MSG_DONTWAIT, null);
         GC.KeepAlive(_slab);
         if (received <= 0) return 0;
-        ReadControl(_messages[received - 1].msg_hdr);
+        for (var i = 0; i < received; i++) _segmentSizes[i] = ReadControl(_messages[i].msg_hdr);
         return received;
     }
 
     /// <summary>Bytes of a received datagram.</summary>
     public int LengthOf(int index) => (int)_messages[index].msg_len;
+
+    /// <summary>Bytes of each datagram but the last, if the kernel coalesced several of one flow (UDP_GRO); 0 if it is a single one.</summary>
+    public int SegmentSizeOf(int index) => _segmentSizes[index];
 
     /// <summary>True if the datagram was longer than its slot, so that its end is lost.</summary>
     public bool IsCut(int index) => (_messages[index].msg_hdr.msg_flags & LibC.MSG_TRUNC) != 0;
@@ -91,19 +96,23 @@ public sealed unsafe class DatagramReceiver : IDisposable
     }
 
     // CMSG_FIRSTHDR and CMSG_NXTHDR of cmsg(3): records aligned to the size of size_t.
-    private void ReadControl(in LibC.msghdr message)
+    private int ReadControl(in LibC.msghdr message)
     {
+        var segmentSize = 0;
         var at = (byte*)message.msg_control;
         var left = (int)message.msg_controllen;
         while (left >= ControlHeaderSize)
         {
             var header = (LibC.cmsghdr*)at;
             var length = (int)header->cmsg_len;
-            if (length < ControlHeaderSize || length > left) return;
+            if (length < ControlHeaderSize || length > left) break;
             if (header->cmsg_level == LibC.SOL_SOCKET && header->cmsg_type == LibC.SO_RXQ_OVFL) _overflows = *(uint*)(at + ControlHeaderSize);
+            else if (header->cmsg_level == LibC.SOL_UDP && header->cmsg_type == LibC.UDP_GRO) segmentSize = *(int*)(at + ControlHeaderSize);
             at += Align(length);
             left -= Align(length);
         }
+
+        return segmentSize;
     }
 
     private static int Align(int length) => (length + sizeof(nuint) - 1) & ~(sizeof(nuint) - 1);

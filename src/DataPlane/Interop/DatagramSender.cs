@@ -12,8 +12,12 @@ public sealed unsafe class DatagramSender : IDisposable
     private readonly LibC.mmsghdr* _messages;
     private readonly LibC.iovec* _slices;
     private readonly byte* _names;
+    private readonly byte* _controls;
     private readonly int _sliceCapacity;
     private int _sliceCount;
+
+    // CMSG_SPACE(sizeof(uint16_t)) of cmsg(3).
+    private static readonly int ControlSize = sizeof(LibC.cmsghdr) + sizeof(nuint);
 
     /// <summary>Makes an empty collection.</summary>
     /// <param name="slab">Where the slices are; kept alive by this object.</param>
@@ -27,6 +31,7 @@ public sealed unsafe class DatagramSender : IDisposable
         _messages = (LibC.mmsghdr*)NativeMemory.AllocZeroed((nuint)capacity, (nuint)sizeof(LibC.mmsghdr));
         _slices = (LibC.iovec*)NativeMemory.AllocZeroed((nuint)sliceCapacity, (nuint)sizeof(LibC.iovec));
         _names = (byte*)NativeMemory.AllocZeroed((nuint)capacity, SocketAddressLayout.Size);
+        _controls = (byte*)NativeMemory.AllocZeroed((nuint)capacity, (nuint)ControlSize);
     }
 
     /// <summary>Datagrams, at most.</summary>
@@ -53,6 +58,25 @@ public sealed unsafe class DatagramSender : IDisposable
         };
         Count++;
     }
+
+    /// <summary>Has the kernel cut the message begun last into datagrams of equal size (UDP_SEGMENT, udp(7)); the last may be shorter.</summary>
+    /// <param name="size">UDP payload bytes of each.</param>
+    public void CutInto(ushort size)
+    {
+        var control = _controls + ((Count - 1) * ControlSize);
+        *(LibC.cmsghdr*)control = new LibC.cmsghdr
+        {
+            cmsg_len = (nuint)(sizeof(LibC.cmsghdr) + sizeof(ushort)),
+            cmsg_level = LibC.SOL_UDP,
+            cmsg_type = LibC.UDP_SEGMENT,
+        };
+        *(ushort*)(control + sizeof(LibC.cmsghdr)) = size;
+        _messages[Count - 1].msg_hdr.msg_control = control;
+        _messages[Count - 1].msg_hdr.msg_controllen = (nuint)ControlSize;
+    }
+
+    /// <summary>Slices that can still be added.</summary>
+    public int SlicesLeft => _sliceCapacity - _sliceCount;
 
     /// <summary>Adds a slice of the slab to the datagram begun last.</summary>
     public void AddSlice(int offset, int length)
@@ -102,5 +126,6 @@ public sealed unsafe class DatagramSender : IDisposable
         NativeMemory.Free(_messages);
         NativeMemory.Free(_slices);
         NativeMemory.Free(_names);
+        NativeMemory.Free(_controls);
     }
 }

@@ -29,6 +29,9 @@ public static unsafe partial class LibC
     public const int IPV6_MTU_DISCOVER = 23;
     public const int IPV6_V6ONLY = 26;
     public const int IPV6_PMTUDISC_DONT = 0;
+    public const int SOL_UDP = 17;
+    public const int UDP_SEGMENT = 103;
+    public const int UDP_GRO = 104;
     public const int UDP_NO_CHECK6_TX = 101;
     public const int UDP_NO_CHECK6_RX = 102;
 

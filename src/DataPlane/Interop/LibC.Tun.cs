@@ -21,6 +21,13 @@ public static unsafe partial class LibC
     public const ushort IFF_NO_PI = 0x1000;
     public const ushort IFF_VNET_HDR = 0x4000;
 
+    public const uint TUN_F_CSUM = 0x01;
+    public const uint TUN_F_TSO4 = 0x02;
+    public const uint TUN_F_TSO6 = 0x04;
+    public const uint TUN_F_TSO_ECN = 0x08;
+    public const uint TUN_F_USO4 = 0x20;
+    public const uint TUN_F_USO6 = 0x40;
+
     public const byte VIRTIO_NET_HDR_F_NEEDS_CSUM = 1;
     public const byte VIRTIO_NET_HDR_GSO_NONE = 0;
     public const byte VIRTIO_NET_HDR_GSO_TCPV4 = 1;

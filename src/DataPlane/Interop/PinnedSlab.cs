@@ -1,5 +1,10 @@
 namespace Sleeve.DataPlane.Interop;
 
+/// <summary>A part of a <see cref="PinnedSlab"/>.</summary>
+/// <param name="Offset">Bytes from the start of the slab.</param>
+/// <param name="Length">Bytes.</param>
+public readonly record struct SlabSlice(int Offset, int Length);
+
 /// <summary>
 /// One pinned allocation that batches slice into slots, so that addresses given to the kernel stay true and nothing is pinned per frame.
 /// The owner keeps it alive as long as a native structure points into it.

@@ -14,6 +14,9 @@ public readonly record struct TapIdentity(string Name, ushort Flags);
 /// </summary>
 public sealed unsafe class TapDevice : IDisposable
 {
+    /// <summary>Slices of one written frame, at most: a super-frame of 128 segments and its headers.</summary>
+    public const int MaxSlices = 129;
+
     private const string ClonePath = "/dev/net/tun";
     private readonly FileDescriptor _fd;
 
@@ -93,11 +96,11 @@ public sealed unsafe class TapDevice : IDisposable
             if ((identity.Flags & Wanted) != Wanted)
                 throw new NotSupportedException($"{identity.Name} must be a TAP opened with IFF_NO_PI and IFF_VNET_HDR");
 
-            // Without offloads the kernel finishes checksums and segments before it hands a frame over (TUN_F_* all off).
-            if (LibC.ioctl(fd.Number, LibC.TUNSETOFFLOAD, null) < 0) throw ErrnoException.Last(nameof(LibC.TUNSETOFFLOAD), identity.Name);
             var headerSize = VirtioNetHeader.Size;
             if (LibC.ioctl(fd.Number, LibC.TUNSETVNETHDRSZ, &headerSize) < 0) throw ErrnoException.Last(nameof(LibC.TUNSETVNETHDRSZ), identity.Name);
-            return new TapDevice(fd, identity);
+            var device = new TapDevice(fd, identity);
+            if (!device.TrySetOffload(0)) throw ErrnoException.Last(nameof(LibC.TUNSETOFFLOAD), identity.Name);
+            return device;
         }
         catch
         {
@@ -122,6 +125,32 @@ public sealed unsafe class TapDevice : IDisposable
 
             return (int)read;
         }
+    }
+
+    /// <summary>
+    /// Tells the kernel what it may leave undone in frames that are read (TUNSETOFFLOAD). With 0 it finishes checksums and segments first.
+    /// </summary>
+    /// <param name="offloads">TUN_F_… combined.</param>
+    /// <returns>False if this kernel does not know one of them; nothing is changed then.</returns>
+    public bool TrySetOffload(uint offloads) => LibC.ioctl(_fd.Number, LibC.TUNSETOFFLOAD, (void*)offloads) == 0;
+
+    /// <summary>Writes one frame, scattered over a slab; the first slice begins with its <see cref="VirtioNetHeader"/>.</summary>
+    /// <returns>As <see cref="Write(ReadOnlySpan{byte})"/>.</returns>
+    public int Write(PinnedSlab slab, ReadOnlySpan<SlabSlice> slices)
+    {
+        ArgumentNullException.ThrowIfNull(slab);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(slices.Length, MaxSlices);
+        var vectors = stackalloc LibC.iovec[MaxSlices];
+        for (var i = 0; i < slices.Length; i++)
+            vectors[i] = new LibC.iovec { iov_base = slab.AddressOf(slices[i].Offset), iov_len = (nuint)slices[i].Length };
+        while (LibC.writev(_fd.Number, vectors, slices.Length) < 0)
+        {
+            var errno = Marshal.GetLastPInvokeError();
+            if (errno != LibC.EINTR) return -errno;
+        }
+
+        GC.KeepAlive(slab);
+        return 0;
     }
 
     /// <summary>Writes one frame behind its <see cref="VirtioNetHeader"/>.</summary>

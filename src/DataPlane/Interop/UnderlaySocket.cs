@@ -56,6 +56,17 @@ public sealed unsafe class UnderlaySocket : IDisposable
         return LibC.bind(_fd.Number, storage, length) == 0 ? 0 : Marshal.GetLastPInvokeError();
     }
 
+    /// <summary>The port it is bound to.</summary>
+    public ushort LocalPort
+    {
+        get
+        {
+            var storage = stackalloc byte[SocketAddressLayout.Size];
+            uint length = SocketAddressLayout.Size;
+            return LibC.getsockname(_fd.Number, storage, &length) == 0 ? SocketAddressLayout.Port(storage) : (ushort)0;
+        }
+    }
+
     /// <summary>Drops whatever arrives, in the kernel: for sockets that only send (SO_ATTACH_FILTER with "return 0", bpf(4)).</summary>
     public void RefuseInput()
     {

@@ -3,7 +3,7 @@ namespace Sleeve.DataPlane.Pipeline;
 /// <summary>What a worker counts besides drops: frames, bytes and events since the segment was made.</summary>
 public enum Counter
 {
-    /// <summary>Frames taken from the TAP.</summary>
+    /// <summary>Frames taken from the TAP; a super-frame counts as the frames it stands for.</summary>
     TapReceived,
 
     /// <summary>Bytes in them.</summary>
@@ -38,6 +38,12 @@ public enum Counter
 
     /// <summary>Frames whose new source was not learned because the table was full or busy.</summary>
     NotLearned,
+
+    /// <summary>Super-frames from the TAP that were cut.</summary>
+    SuperFramesCut,
+
+    /// <summary>Super-frames that several datagrams were merged into for the TAP.</summary>
+    SuperFramesMerged,
 
     /// <summary>Frames whose unfinished checksum or size was recognised and handed to the kernel to finish.</summary>
     OffloadRecognised,

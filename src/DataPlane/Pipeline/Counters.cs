@@ -25,7 +25,7 @@ public sealed class Counters
 
     internal void Count(Counter counter, long by) => _counts[(int)counter] += by;
 
-    internal void DropOut(DropReason reason) => _dropsOut[(int)reason]++;
+    internal void DropOut(DropReason reason, int frames = 1) => _dropsOut[(int)reason] += frames;
 
-    internal void DropIn(DropReason reason) => _dropsIn[(int)reason]++;
+    internal void DropIn(DropReason reason, int frames = 1) => _dropsIn[(int)reason] += frames;
 }

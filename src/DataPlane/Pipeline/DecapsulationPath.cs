@@ -1,6 +1,7 @@
 using System.Collections.Frozen;
 using Sleeve.DataPlane.Buffers;
 using Sleeve.DataPlane.Forwarding;
+using Sleeve.DataPlane.Interop;
 using Sleeve.DataPlane.Offload;
 using Sleeve.DataPlane.Wire;
 
@@ -15,6 +16,7 @@ namespace Sleeve.DataPlane.Pipeline;
 /// <item>parse the inner frame: source address legal, not ours, IP header whole</item>
 /// <item>learn the source behind the sender; a contradiction of a static entry is dropped</item>
 /// <item>recognise work that the sender left undone</item>
+/// <item>merge consecutive frames of one flow; what continues a run skips the stages that its first frame passed</item>
 /// <item>send: write to the TAP. Never back to the underlay: split horizon</item>
 /// </list>
 /// One thread; nothing is allocated but what a newly learned VTEP needs.
@@ -23,14 +25,30 @@ public sealed class DecapsulationPath
 {
     private readonly IUnderlay _underlay;
     private readonly FrameBatch _frames = new();
+    private readonly Merger _merger;
     private readonly StrangerLog _strangers;
     private FrozenDictionary<uint, SegmentPort> _ports = FrozenDictionary<uint, SegmentPort>.Empty;
 
+    // The batch under way: its clock, the segment and the remote of the datagram before, and what is not yet counted of the remote.
+    private long _nowMilliseconds;
+    private SegmentPort? _port;
+    private Remote? _remote;
+    private long _received;
+    private long _receivedBytes;
+
+    // The run of mergeable frames under way.
+    private SegmentPort? _runPort;
+    private VxlanHeader _runHeader;
+    private InternetAddress _runSender;
+
     /// <summary>Makes a path with its own buffers and no segments.</summary>
+    /// <param name="underlay">Where datagrams come from.</param>
+    /// <param name="strangers">Where unknown senders are noted.</param>
     public DecapsulationPath(IUnderlay underlay, StrangerLog strangers)
     {
         _underlay = underlay;
         _strangers = strangers;
+        _merger = new Merger(_frames);
     }
 
     /// <summary>Datagrams that no segment could be found for: Truncated, NoVniFlag and UnknownVni; the rest is counted per segment.</summary>
@@ -41,57 +59,81 @@ public sealed class DecapsulationPath
         Volatile.Write(ref _ports, ports.ToFrozenDictionary(port => port.Segment.Options.Vni.Value));
 
     /// <summary>Takes one batch from the underlay through all stages.</summary>
-    /// <returns>Datagrams taken; fewer than <see cref="FrameBatch.DefaultCapacity"/> when the underlay was emptied.</returns>
+    /// <returns>Messages taken; fewer than <see cref="FrameBatch.DefaultCapacity"/> when the underlay was emptied.</returns>
     public int Run(long nowMilliseconds)
     {
         _frames.Clear();
         _underlay.Receive(_frames); // 1
-        var ports = Volatile.Read(ref _ports);
-        SegmentPort? port = null;
-        Remote? remote = null;
-        long received = 0, receivedBytes = 0;
-
+        _nowMilliseconds = nowMilliseconds;
         for (var i = 0; i < _frames.Count; i++)
         {
-            ref var frame = ref _frames[i];
-            if (!VxlanHeader.TryParse(_frames.Bytes(frame), out var header)) // 2
+            // Several datagrams of one flow may stand one behind the other (UDP_GRO).
+            ref var message = ref _frames[i];
+            var each = message.DatagramLength == 0 ? message.Length : message.DatagramLength;
+            var datagram = message;
+            for (var left = message.Length; ; datagram.Offset += each)
             {
-                CountUnassigned(DropReason.Truncated);
-                continue;
+                datagram.Length = Math.Min(each, left);
+                TakeDatagram(datagram);
+                left -= datagram.Length;
+                if (left <= 0) break;
             }
-
-            if (!header.HasVni)
-            {
-                CountUnassigned(DropReason.NoVniFlag);
-                continue;
-            }
-
-            if ((port is null || port.Segment.Options.Vni != header.Vni) && !ports.TryGetValue(header.Vni.Value, out port))
-            {
-                CountUnassigned(DropReason.UnknownVni);
-                continue;
-            }
-
-            port.Counters.Count(Counter.DatagramsReceived);
-            var length = frame.Length;
-            if (Take(port, ref frame, header, nowMilliseconds, out var sender) is { } reason) port.Counters.DropIn(reason);
-
-            if (sender is null) continue;
-            if (sender != remote)
-            {
-                remote?.CountReceived(received, receivedBytes);
-                (remote, received, receivedBytes) = (sender, 0, 0);
-            }
-
-            received++;
-            receivedBytes += length;
         }
 
-        remote?.CountReceived(received, receivedBytes);
+        EndRun();
+        CountReceived(null);
+        _port = null;
         return _frames.Count;
     }
 
-    private DropReason? Take(SegmentPort port, ref Frame frame, VxlanHeader header, long nowMilliseconds, out Remote? sender)
+    private void TakeDatagram(in Frame datagram)
+    {
+        if (!VxlanHeader.TryParse(_frames.Bytes(datagram), out var header)) // 2
+        {
+            CountUnassigned(DropReason.Truncated);
+            return;
+        }
+
+        var frame = datagram;
+        frame.Offset += VxlanHeader.Size;
+        frame.Length -= VxlanHeader.Size;
+        if (_merger.Count > 0)
+        {
+            // What continues a run has the headers of its first frame, which passed every stage.
+            if (header == _runHeader && frame.Sender == _runSender && _merger.TryAppend(frame))
+            {
+                _runPort!.Counters.Count(Counter.DatagramsReceived);
+                _received++;
+                _receivedBytes += datagram.Length;
+                if (_merger.IsClosed) EndRun();
+                return;
+            }
+
+            EndRun();
+        }
+
+        if (!header.HasVni)
+        {
+            CountUnassigned(DropReason.NoVniFlag);
+            return;
+        }
+
+        if ((_port is null || _port.Segment.Options.Vni != header.Vni) && !Volatile.Read(ref _ports).TryGetValue(header.Vni.Value, out _port))
+        {
+            CountUnassigned(DropReason.UnknownVni);
+            return;
+        }
+
+        _port.Counters.Count(Counter.DatagramsReceived);
+        var dropped = Take(_port, ref frame, header, out var sender);
+        if (sender != _remote) CountReceived(sender);
+        _received++;
+        _receivedBytes += datagram.Length;
+
+        if (dropped is { } reason) _port.Counters.DropIn(reason);
+    }
+
+    private DropReason? Take(SegmentPort port, ref Frame frame, VxlanHeader header, out Remote? sender)
     {
         var segment = port.Segment;
         sender = null;
@@ -103,8 +145,6 @@ public sealed class DecapsulationPath
             return DropReason.UnknownVtep;
         }
 
-        frame.Offset += VxlanHeader.Size;
-        frame.Length -= VxlanHeader.Size;
         var bytes = _frames.Bytes(frame);
         if (!InnerHeaders.TryParse(bytes, out var headers)) return DropReason.Truncated; // 4
         if (headers.Source == segment.DeviceMac) return DropReason.OwnMac;
@@ -112,7 +152,7 @@ public sealed class DecapsulationPath
         if (headers.IsTruncatedIp) return DropReason.TruncatedIp;
         if (!segment.IsUp) return DropReason.DeviceDown;
 
-        switch (segment.Fdb.Learn(headers.Source, frame.Sender, nowMilliseconds)) // 5
+        switch (segment.Fdb.Learn(headers.Source, frame.Sender, _nowMilliseconds)) // 5
         {
             case LearnResult.Conflict: return DropReason.StaticConflict;
             case LearnResult.Learned: port.Counters.Count(Counter.Learned); break;
@@ -121,17 +161,47 @@ public sealed class DecapsulationPath
         }
 
         frame.Offload = UnfinishedOffload.Recognise(bytes, headers, segment.Mtu); // 6
-        if (frame.Offload.NeedsChecksum) port.Counters.Count(Counter.OffloadRecognised);
-
-        switch (port.Tap.Send(_frames, frame)) // 7
+        if (frame.Offload.NeedsChecksum)
         {
-            case TapStatus.Down: return DropReason.DeviceDown;
-            case TapStatus.Rejected: return DropReason.TapRejected;
+            port.Counters.Count(Counter.OffloadRecognised);
+        }
+        else if (port.Tap.TakesSuperFrames && _merger.TryStart(frame, headers, port.Tap.TakesUdpSuperFrames))
+        {
+            (_runPort, _runHeader, _runSender) = (port, header, frame.Sender);
+            return null;
         }
 
-        port.Counters.Count(Counter.TapSent);
-        port.Counters.Count(Counter.TapSentBytes, frame.Length);
+        Send(port, frame, [], frames: 1);
         return null;
+    }
+
+    private void EndRun()
+    {
+        if (_merger.Count == 0) return;
+        var count = _merger.Count;
+        if (count > 1) _runPort!.Counters.Count(Counter.SuperFramesMerged);
+        Send(_runPort!, _merger.Finish(out var more), more, count);
+    }
+
+    private void Send(SegmentPort port, in Frame frame, ReadOnlySpan<SlabSlice> more, int frames)
+    {
+        switch (port.Tap.Send(_frames, frame, more)) // 8
+        {
+            case TapStatus.Down: port.Counters.DropIn(DropReason.DeviceDown, frames); return;
+            case TapStatus.Rejected: port.Counters.DropIn(DropReason.TapRejected, frames); return;
+        }
+
+        port.Counters.Count(Counter.TapSent, frames);
+        var bytes = frame.Length;
+        foreach (var slice in more) bytes += slice.Length;
+        port.Counters.Count(Counter.TapSentBytes, bytes);
+    }
+
+    // Datagrams of one VTEP come in runs; its shared counters are touched once a run. Null stands for one that is not known (yet).
+    private void CountReceived(Remote? next)
+    {
+        _remote?.CountReceived(_received, _receivedBytes);
+        (_remote, _received, _receivedBytes) = (next, 0, 0);
     }
 
     private void CountUnassigned(DropReason reason)

@@ -48,6 +48,9 @@ public enum DropReason
     /// <summary>The destination is this VTEP itself.</summary>
     Hairpin,
 
+    /// <summary>The kernel handed over a super-frame or an unfinished checksum whose headers do not bear it out.</summary>
+    BadOffload,
+
     /// <summary>No route to the VTEP, or none that works now.</summary>
     NoRoute,
 
@@ -84,6 +87,7 @@ public static class DropReasons
         DropReason.NoRemoteVtep => "no FDB entry for the destination and no default destination (sleeve fdb append 00:00:00:00:00:00)",
         DropReason.NullDestination => "the FDB entry for the destination says drop (dst 0.0.0.0 or ::)",
         DropReason.Hairpin => "the destination VTEP is this one",
+        DropReason.BadOffload => "a super-frame or unfinished checksum from the TAP that its headers do not bear out",
         DropReason.NoRoute => "there is no route to the VTEP (ip route get)",
         DropReason.TooBig => "longer than the path to the VTEP takes",
         DropReason.WouldBlock => "the socket's send buffer is full",

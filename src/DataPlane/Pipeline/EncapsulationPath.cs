@@ -1,5 +1,6 @@
 using Sleeve.DataPlane.Buffers;
 using Sleeve.DataPlane.Forwarding;
+using Sleeve.DataPlane.Offload;
 using Sleeve.DataPlane.Wire;
 
 namespace Sleeve.DataPlane.Pipeline;
@@ -11,7 +12,8 @@ namespace Sleeve.DataPlane.Pipeline;
 /// <item>parse: where the inner headers stand</item>
 /// <item>ARP/ND proxy: a known neighbour is answered to the TAP, done</item>
 /// <item>forward: FDB entry, else the replication list</item>
-/// <item>encapsulate: a VXLAN header in front; a copy per remote on one buffer</item>
+/// <item>encapsulate: what the host left undone is finished, a super-frame is cut by writing headers beside its payload; a VXLAN header in
+/// front; a copy per remote on one buffer</item>
 /// <item>send, and count how each datagram went</item>
 /// </list>
 /// Local stations are not learned: which of them is behind the TAP is the business of the bridge or host above it, and a frame that it sends
@@ -46,14 +48,21 @@ public sealed class EncapsulationPath
         for (var i = 0; i < _frames.Count; i++)
         {
             ref var frame = ref _frames[i];
-            port.Counters.Count(Counter.TapReceived);
             port.Counters.Count(Counter.TapReceivedBytes, frame.Length);
             if (!InnerHeaders.TryParse(_frames.Bytes(frame), out var headers)) // 2
             {
+                port.Counters.Count(Counter.TapReceived);
                 port.Counters.DropOut(DropReason.Truncated);
                 continue;
             }
 
+            if (frame.Offload.IsSuperFrame)
+            {
+                ForwardSuperFrame(port, frame, headers);
+                continue;
+            }
+
+            port.Counters.Count(Counter.TapReceived);
             if (port.Segment.Options.Proxy && Proxy(port, ref frame, headers)) continue; // 3
             Forward(port, frame, headers); // 4, 5
         }
@@ -68,7 +77,7 @@ public sealed class EncapsulationPath
         if (length == 0) return false;
         frame.Length = length;
         frame.Offload = default;
-        switch (port.Tap.Send(_frames, frame))
+        switch (port.Tap.Send(_frames, frame, []))
         {
             case TapStatus.Sent: port.Counters.Count(Counter.Proxied); break;
             case TapStatus.Down: port.Counters.DropOut(DropReason.DeviceDown); break;
@@ -80,30 +89,72 @@ public sealed class EncapsulationPath
 
     private void Forward(SegmentPort port, in Frame frame, in InnerHeaders headers)
     {
-        var segment = port.Segment;
-        var known = segment.Fdb.Find(headers.Destination);
-        var destinations = known ?? segment.Fdb.Default;
-        if (destinations.Remotes.IsEmpty)
+        var destinations = Destinations(port, headers, count: 1);
+        if (destinations.Remotes.IsEmpty) return;
+        var bytes = _frames.Bytes(frame);
+        if (frame.Offload.NeedsChecksum && !ChecksumFinisher.TryFinish(bytes, frame.Offload))
         {
-            port.Counters.DropOut(DropReason.NoRemoteVtep);
+            port.Counters.DropOut(DropReason.BadOffload, destinations.Remotes.Length);
             return;
         }
 
-        if (known is null) port.Counters.Count(Counter.Flooded);
-        port.Counters.Count(Counter.Replicated, destinations.Remotes.Length - 1);
-        var flowHash = FlowHash.Compute(_frames.Bytes(frame), headers, _hashKey);
+        var flowHash = FlowHash.Compute(bytes, headers, _hashKey);
         foreach (var remote in destinations.Remotes)
         {
-            if (remote.IsSelf) port.Counters.DropOut(DropReason.Hairpin);
-            else if (remote.IsNull) port.Counters.DropOut(DropReason.NullDestination);
-            else Encapsulate(port, frame, remote, flowHash);
+            if (IsRefused(port, remote, count: 1)) continue;
+            var headerInPlace = remote.Vni == port.Segment.Options.Vni;
+            if (_datagrams.TryAdd(frame, remote, flowHash, headerInPlace)) continue;
+            Flush(port);
+            _datagrams.TryAdd(frame, remote, flowHash, headerInPlace);
         }
     }
 
-    private void Encapsulate(SegmentPort port, in Frame frame, Remote remote, uint flowHash)
+    // A super-frame counts as the frames it stands for. The proxy has no business with it.
+    private void ForwardSuperFrame(SegmentPort port, in Frame frame, in InnerHeaders headers)
     {
-        if (_datagrams.IsFull) Flush(port);
-        _datagrams.Add(frame, remote, flowHash, headerInPlace: remote.Vni == port.Segment.Options.Vni);
+        var bytes = _frames.Bytes(frame);
+        if (!SegmentPlan.TryMake(bytes, headers, frame.Offload, out var plan))
+        {
+            port.Counters.Count(Counter.TapReceived);
+            port.Counters.DropOut(DropReason.BadOffload);
+            return;
+        }
+
+        port.Counters.Count(Counter.TapReceived, plan.Count);
+        port.Counters.Count(Counter.SuperFramesCut);
+        var destinations = Destinations(port, headers, plan.Count);
+        if (destinations.Remotes.IsEmpty) return;
+        var flowHash = FlowHash.Compute(bytes, headers, _hashKey);
+        foreach (var remote in destinations.Remotes)
+        {
+            if (IsRefused(port, remote, plan.Count) || _datagrams.TryAdd(frame, plan, remote, flowHash)) continue;
+            Flush(port);
+            // An empty batch has room for any super-frame that fits a slot, or it is none that a kernel makes.
+            if (!_datagrams.TryAdd(frame, plan, remote, flowHash)) port.Counters.DropOut(DropReason.BadOffload, plan.Count);
+        }
+    }
+
+    private static ReplicationList Destinations(SegmentPort port, in InnerHeaders headers, int count)
+    {
+        var known = port.Segment.Fdb.Find(headers.Destination);
+        var destinations = known ?? port.Segment.Fdb.Default;
+        if (destinations.Remotes.IsEmpty)
+        {
+            port.Counters.DropOut(DropReason.NoRemoteVtep, count);
+            return destinations;
+        }
+
+        if (known is null) port.Counters.Count(Counter.Flooded, count);
+        port.Counters.Count(Counter.Replicated, (destinations.Remotes.Length - 1) * count);
+        return destinations;
+    }
+
+    private static bool IsRefused(SegmentPort port, Remote remote, int count)
+    {
+        if (remote.IsSelf) port.Counters.DropOut(DropReason.Hairpin, count);
+        else if (remote.IsNull) port.Counters.DropOut(DropReason.NullDestination, count);
+        else return false;
+        return true;
     }
 
     private void Flush(SegmentPort port)
@@ -117,15 +168,10 @@ public sealed class EncapsulationPath
             for (; i < _datagrams.Count && _datagrams[i].Remote == remote; i++)
             {
                 ref var datagram = ref _datagrams[i];
-                if (datagram.Drop is { } reason)
-                {
-                    port.Counters.DropOut(reason);
-                    dropped++;
-                    continue;
-                }
-
-                sent++;
-                bytes += datagram.Length;
+                if (datagram.Drop is { } reason) port.Counters.DropOut(reason, datagram.Dropped);
+                sent += datagram.Count - datagram.Dropped;
+                dropped += datagram.Dropped;
+                bytes += datagram.Dropped == 0 ? datagram.Length : (long)(datagram.Count - datagram.Dropped) * datagram.LengthEach;
             }
 
             port.Counters.Count(Counter.DatagramsSent, sent);

@@ -4,10 +4,30 @@ using Sleeve.DataPlane.Interop;
 namespace Sleeve.DataPlane.Pipeline;
 
 /// <summary>The TAP seam over a real TAP queue: one system call a frame, the virtio header in the headroom.</summary>
-public sealed class TapPort(TapDevice device) : ITap
+public sealed class TapPort : ITap
 {
+    private const uint TcpOffloads = LibC.TUN_F_CSUM | LibC.TUN_F_TSO4 | LibC.TUN_F_TSO6 | LibC.TUN_F_TSO_ECN;
+    private const uint UdpOffloads = LibC.TUN_F_USO4 | LibC.TUN_F_USO6;
+
+    private readonly SlabSlice[] _slices = new SlabSlice[TapDevice.MaxSlices];
+
+    /// <summary>Takes over a queue and has the kernel hand over super-frames, as far as it knows them.</summary>
+    public TapPort(TapDevice device)
+    {
+        ArgumentNullException.ThrowIfNull(device);
+        Device = device;
+        TakesUdpSuperFrames = device.TrySetOffload(TcpOffloads | UdpOffloads);
+        TakesSuperFrames = TakesUdpSuperFrames || device.TrySetOffload(TcpOffloads);
+    }
+
     /// <summary>The queue.</summary>
-    public TapDevice Device { get; } = device;
+    public TapDevice Device { get; }
+
+    /// <inheritdoc/>
+    public bool TakesSuperFrames { get; private set; }
+
+    /// <inheritdoc/>
+    public bool TakesUdpSuperFrames { get; private set; }
 
     /// <inheritdoc/>
     public void Receive(FrameBatch batch)
@@ -25,17 +45,30 @@ public sealed class TapPort(TapDevice device) : ITap
     }
 
     /// <inheritdoc/>
-    public TapStatus Send(FrameBatch batch, in Frame frame)
+    public TapStatus Send(FrameBatch batch, in Frame frame, ReadOnlySpan<SlabSlice> more)
     {
         ArgumentNullException.ThrowIfNull(batch);
-        var bytes = batch.Slab.Slice(frame.Offset - VirtioNetHeader.Size, frame.Length + VirtioNetHeader.Size);
+        var start = new SlabSlice(frame.Offset - VirtioNetHeader.Size, frame.Length + VirtioNetHeader.Size);
+        var bytes = batch.Slab.Slice(start.Offset, start.Length);
         VirtioNetHeader.Write(bytes, HeaderOf(frame.Offload));
-        return Device.Write(bytes) switch
+        switch (more.IsEmpty ? Device.Write(bytes) : Write(batch.Slab, start, more))
         {
-            0 => TapStatus.Sent,
-            -LibC.EIO => TapStatus.Down,
-            _ => TapStatus.Rejected,
-        };
+            case 0:
+                return TapStatus.Sent;
+            case -LibC.EIO:
+                return TapStatus.Down;
+            default:
+                // Kernels that refuse super-frames they should take exist (about 6.6.44): do without from here on.
+                if (!more.IsEmpty) TakesSuperFrames = TakesUdpSuperFrames = false;
+                return TapStatus.Rejected;
+        }
+    }
+
+    private int Write(PinnedSlab slab, SlabSlice start, ReadOnlySpan<SlabSlice> more)
+    {
+        _slices[0] = start;
+        more.CopyTo(_slices.AsSpan(1));
+        return Device.Write(slab, _slices.AsSpan(0, 1 + more.Length));
     }
 
     private static OffloadFacts FactsOf(LibC.virtio_net_hdr header)

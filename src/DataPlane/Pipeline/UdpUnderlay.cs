@@ -15,8 +15,7 @@ public sealed class UdpUnderlay : IUnderlay, IDisposable
     private readonly UnderlaySocket _receiver;
     private readonly SourcePorts _senders;
     private readonly Dictionary<FrameBatch, DatagramReceiver> _receivers = [];
-    private readonly Dictionary<DatagramBatch, DatagramSender> _outgoing = [];
-    private readonly int[] _errors = new int[DatagramBatch.DefaultCapacity];
+    private readonly Dictionary<DatagramBatch, UdpTransmitter> _transmitters = [];
     private long _socketDrops;
 
     /// <summary>Opens and binds the sockets in the calling thread's network namespace.</summary>
@@ -30,6 +29,10 @@ public sealed class UdpUnderlay : IUnderlay, IDisposable
             if (!_receiver.TrySet(LibC.SOL_SOCKET, LibC.SO_RCVBUFFORCE, ReceiveBufferBytes)) _receiver.TrySet(LibC.SOL_SOCKET, LibC.SO_RCVBUF, ReceiveBufferBytes);
             _receiver.TrySet(LibC.SOL_SOCKET, LibC.SO_RXQ_OVFL, 1);
             if (_receiver.IsIPv6 && options.ZeroChecksum6Receive) _receiver.Set(LibC.IPPROTO_UDP, LibC.UDP_NO_CHECK6_RX, 1);
+            // Datagrams without a checksum are never cut by the kernel (UDP_SEGMENT answers EINVAL), nor merged.
+            var hasChecksum = options.Local.IsIPv4 ? options.UdpChecksum : !options.ZeroChecksum6Transmit;
+            TransmitOffload = hasChecksum && UdpGsoSelfTest.Passes(!options.Local.IsIPv4) ? TransmitOffload.UdpGso : TransmitOffload.None;
+            IsCoalescing = _receiver.TrySet(LibC.SOL_UDP, LibC.UDP_GRO, 1);
             // Any address of the host, as the kernel's device: local is only what is sent from.
             Span<byte> any = stackalloc byte[16];
             any.Clear();
@@ -43,6 +46,12 @@ public sealed class UdpUnderlay : IUnderlay, IDisposable
             throw;
         }
     }
+
+    /// <summary>How runs of datagrams reach the kernel.</summary>
+    public TransmitOffload TransmitOffload { get; }
+
+    /// <summary>Whether the kernel hands over several datagrams of a flow at once (UDP_GRO).</summary>
+    public bool IsCoalescing { get; }
 
     /// <summary>Descriptor of the receiving socket, for a poll.</summary>
     public int Descriptor => _receiver.Descriptor;
@@ -74,6 +83,7 @@ public sealed class UdpUnderlay : IUnderlay, IDisposable
         {
             ref var frame = ref batch.Add(receiver.LengthOf(i));
             frame.Offset -= VxlanHeader.Size;
+            frame.DatagramLength = receiver.SegmentSizeOf(i);
             var address = receiver.AddressOf(i);
             frame.Sender = address.Length == 4 ? InternetAddress.ReadIPv4(address) : InternetAddress.ReadIPv6(address);
         }
@@ -83,54 +93,16 @@ public sealed class UdpUnderlay : IUnderlay, IDisposable
     public void Send(DatagramBatch batch)
     {
         ArgumentNullException.ThrowIfNull(batch);
-        if (!_outgoing.TryGetValue(batch, out var sender))
-            _outgoing[batch] = sender = new DatagramSender(batch.Frames.Slab, DatagramBatch.DefaultCapacity, 2 * DatagramBatch.DefaultCapacity);
-
-        sender.Clear();
-        Span<byte> address = stackalloc byte[16];
-        for (var i = 0; i < batch.Count; i++)
-        {
-            ref var datagram = ref batch[i];
-            var to = datagram.Remote.Address;
-            to.Address.Write(address);
-            sender.Begin(address[..to.Address.Size], to.Port);
-            if (datagram.IsContiguous)
-            {
-                sender.AddSlice(datagram.HeaderOffset, datagram.Length);
-            }
-            else
-            {
-                sender.AddSlice(datagram.HeaderOffset, VxlanHeader.Size);
-                sender.AddSlice(datagram.FrameOffset, datagram.FrameLength);
-            }
-        }
-
-        for (var first = 0; first < batch.Count;)
-        {
-            // One system call for a run of datagrams from one source port.
-            var port = _senders.IndexOf(batch[first].FlowHash);
-            var end = first + 1;
-            while (end < batch.Count && _senders.IndexOf(batch[end].FlowHash) == port) end++;
-            sender.Send(_senders.Get(port), first, end - first, _errors);
-            for (var i = first; i < end; i++) batch[i].Drop = ReasonOf(_errors[i - first]);
-            first = end;
-        }
+        if (!_transmitters.TryGetValue(batch, out var transmitter))
+            _transmitters[batch] = transmitter = new UdpTransmitter(batch) { UsesGso = TransmitOffload == TransmitOffload.UdpGso };
+        transmitter.Send(_senders);
     }
-
-    private static DropReason? ReasonOf(int errno) => errno switch
-    {
-        0 => null,
-        LibC.EAGAIN or LibC.ENOBUFS => DropReason.WouldBlock,
-        LibC.EMSGSIZE => DropReason.TooBig,
-        LibC.ENETUNREACH or LibC.EHOSTUNREACH or LibC.ENETDOWN or LibC.EADDRNOTAVAIL or LibC.EINVAL => DropReason.NoRoute,
-        _ => DropReason.Rejected,
-    };
 
     /// <inheritdoc/>
     public void Dispose()
     {
         foreach (var receiver in _receivers.Values) receiver.Dispose();
-        foreach (var sender in _outgoing.Values) sender.Dispose();
+        foreach (var transmitter in _transmitters.Values) transmitter.Dispose();
         _senders.Dispose();
         _receiver.Dispose();
     }
