@@ -24,7 +24,7 @@ public sealed class Vtep : IDisposable
     private readonly Dictionary<Vni, SegmentPort> _ports = [];
     private readonly TaskCompletionSource<Exception> _failure = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    /// <summary>Opens the sockets in the calling thread's network namespace and starts the worker; no segment yet.</summary>
+    /// <summary>Opens the sockets in the calling thread's network namespace; no segment yet, and nothing moves before <see cref="Start"/>.</summary>
     /// <exception cref="ErrnoException">
     /// bind: EADDRINUSE, the port is taken by a process or a kernel vxlan device; EADDRNOTAVAIL, the local address is not this host's.
     /// </exception>
@@ -36,8 +36,7 @@ public sealed class Vtep : IDisposable
         _underlay = new UdpUnderlay(options);
         var hashKey = BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(8));
         _worker = new Worker(_underlay, hashKey, _strangers, OnWorkerFailure);
-        _worker.Start();
-        _housekeeping = new Timer(_ => KeepHouse(), null, HousekeepingInterval, HousekeepingInterval);
+        _housekeeping = new Timer(_ => KeepHouse(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
 
     /// <summary>What it was made with.</summary>
@@ -55,13 +54,23 @@ public sealed class Vtep : IDisposable
     /// <summary>Source ports in use.</summary>
     public int SourcePortsOpen => _underlay.SourcePortsOpen;
 
+    /// <summary>Source ports that can be in use, at most.</summary>
+    public int SourcePortsLimit => _underlay.SourcePortsLimit;
+
     /// <summary>Datagrams the receiving socket dropped because its buffer was full.</summary>
     public long SocketDrops => _underlay.SocketDrops;
 
     /// <summary>Counters of datagrams that no segment could be found for.</summary>
     public Counters Unassigned => _worker.Decapsulation.Unassigned;
 
-    /// <summary>Adds a segment and starts moving its frames.</summary>
+    /// <summary>Starts to move frames. What came in since the sockets were opened waits in their queues; call it once, after the first segments.</summary>
+    public void Start()
+    {
+        _worker.Start();
+        _housekeeping.Change(HousekeepingInterval, HousekeepingInterval);
+    }
+
+    /// <summary>Adds a segment, before or after <see cref="Start"/>.</summary>
     /// <param name="segment">Made with this VTEP's own address as its self.</param>
     /// <param name="tap">Its TAP; stays the caller's, who disposes it after the VTEP.</param>
     /// <exception cref="ArgumentException">There is a segment of that VNI.</exception>

@@ -76,7 +76,10 @@ public sealed class ForwardingTable
     // ---- data plane ----
 
     /// <summary>Where a frame to <paramref name="destination"/> goes: its own entry, else the default destinations. Never null, may be empty.</summary>
-    public ReplicationList Lookup(MacAddress destination)
+    public ReplicationList Lookup(MacAddress destination) => Find(destination) ?? Default;
+
+    /// <summary>The destinations of a MAC's own entry; null if it has none.</summary>
+    public ReplicationList? Find(MacAddress destination)
     {
         var wanted = InUse | destination.Value;
         for (var retry = 0; retry < MaxRetries; retry++)
@@ -99,7 +102,7 @@ public sealed class ForwardingTable
             if ((version & 1) == 0 && Volatile.Read(ref _version) == version) break;
         }
 
-        return Volatile.Read(ref _default);
+        return null;
     }
 
     /// <summary>Learns that <paramref name="source"/> is behind the VTEP <paramref name="sender"/>, or refreshes it.</summary>
@@ -110,7 +113,7 @@ public sealed class ForwardingTable
     {
         if (!_options.Learning) return LearnResult.Skipped;
         var slots = Volatile.Read(ref _slots);
-        var index = Find(slots, source);
+        var index = IndexOf(slots, source);
         if (index >= 0)
         {
             ref var slot = ref slots[index];
@@ -138,7 +141,7 @@ public sealed class ForwardingTable
         if (!_writers.TryEnter()) return LearnResult.Skipped;
         try
         {
-            var index = Find(_slots, source);
+            var index = IndexOf(_slots, source);
             // Another worker may have been faster.
             if (index >= 0 && IsBehind(_slots[index].Destinations, sender)) return LearnResult.Known;
             if (index >= 0 && KindOf(_slots[index].Key) != EntryKind.Dynamic) return LearnResult.Conflict;
@@ -323,7 +326,7 @@ public sealed class ForwardingTable
     {
         kind = _defaultKind;
         if (mac.IsZero) return _default;
-        var index = Find(_slots, mac);
+        var index = IndexOf(_slots, mac);
         if (index < 0) return ReplicationList.Empty;
         kind = KindOf(_slots[index].Key);
         return _slots[index].Destinations!;
@@ -341,12 +344,11 @@ public sealed class ForwardingTable
         {
             _defaultKind = kind;
             _defaultSeenMilliseconds = nowMilliseconds;
-            // An object of its own, so that it can be told from an entry with the same one destination.
-            Volatile.Write(ref _default, destinations.Remotes.IsEmpty ? ReplicationList.Empty : new ReplicationList(destinations.Remotes));
+            Volatile.Write(ref _default, destinations);
             return TableResult.Done;
         }
 
-        var index = Find(_slots, mac);
+        var index = IndexOf(_slots, mac);
         if (destinations.Remotes.IsEmpty) Remove(index);
         else if (index < 0) Insert(mac, kind, destinations, nowMilliseconds);
         else Overwrite(ref _slots[index], mac, kind, destinations, nowMilliseconds);
@@ -425,7 +427,7 @@ public sealed class ForwardingTable
         return (int)(mixed >> 32) & mask;
     }
 
-    private int Find(Slot[] slots, MacAddress mac)
+    private int IndexOf(Slot[] slots, MacAddress mac)
     {
         var wanted = InUse | mac.Value;
         var mask = slots.Length - 1;

@@ -81,14 +81,15 @@ public sealed class EncapsulationPath
     private void Forward(SegmentPort port, in Frame frame, in InnerHeaders headers)
     {
         var segment = port.Segment;
-        var destinations = segment.Fdb.Lookup(headers.Destination);
+        var known = segment.Fdb.Find(headers.Destination);
+        var destinations = known ?? segment.Fdb.Default;
         if (destinations.Remotes.IsEmpty)
         {
             port.Counters.DropOut(DropReason.NoRemoteVtep);
             return;
         }
 
-        if (destinations == segment.Fdb.Default) port.Counters.Count(Counter.Flooded);
+        if (known is null) port.Counters.Count(Counter.Flooded);
         port.Counters.Count(Counter.Replicated, destinations.Remotes.Length - 1);
         var flowHash = FlowHash.Compute(_frames.Bytes(frame), headers, _hashKey);
         foreach (var remote in destinations.Remotes)

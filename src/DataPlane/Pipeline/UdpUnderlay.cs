@@ -9,7 +9,8 @@ namespace Sleeve.DataPlane.Pipeline;
 /// </summary>
 public sealed class UdpUnderlay : IUnderlay, IDisposable
 {
-    private const int ReceiveBufferBytes = 16 << 20;
+    /// <summary>What the receiving socket asks for: at 64-byte frames about 16,000 datagrams, some 50 ms of a full-rate burst.</summary>
+    public const int ReceiveBufferBytes = 16 << 20;
 
     private readonly UnderlaySocket _receiver;
     private readonly SourcePorts _senders;
@@ -54,6 +55,9 @@ public sealed class UdpUnderlay : IUnderlay, IDisposable
 
     /// <summary>Sending sockets open now.</summary>
     public int SourcePortsOpen => _senders.OpenCount;
+
+    /// <summary>Sending sockets, at most.</summary>
+    public int SourcePortsLimit => _senders.Limit;
 
     /// <inheritdoc/>
     public void Receive(FrameBatch batch)
