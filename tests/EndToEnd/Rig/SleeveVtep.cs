@@ -1,0 +1,90 @@
+using System.Net;
+using System.Net.Sockets;
+using Sleeve.DataPlane.Wire;
+
+namespace Sleeve.EndToEnd.Rig;
+
+/// <summary>A VTEP run by `sleeve up` in the foreground of a process of its own.</summary>
+public sealed class SleeveVtep : Vtep
+{
+    internal SleeveVtep(Host host, VtepOptions options)
+        : base(host, options)
+    {
+        Requirements.Tap();
+        Process = SleeveProgram.Up(host, Words());
+    }
+
+    /// <inheritdoc/>
+    public override VtepKind Kind => VtepKind.Sleeve;
+
+    /// <summary>The running program.</summary>
+    public BackgroundProcess Process { get; }
+
+    /// <inheritdoc/>
+    public override IReadOnlyList<FdbEntry> Fdb() => FdbEntry.Read(SleeveProgram.Run(Host, $"fdb show dev {Device} --json").Ok());
+
+    /// <inheritdoc/>
+    public override CommandResult TryFdb(string verb, string words) => SleeveProgram.Run(Host, $"fdb {verb} {words}");
+
+    /// <inheritdoc/>
+    public override void FlushDynamic() => SleeveProgram.Run(Host, $"fdb flush dev {Device}").Ok();
+
+    /// <inheritdoc/>
+    public override void NeighbourAdd(IPAddress address, MacAddress mac)
+    {
+        SleeveProgram.Run(Host, $"neigh replace {address} lladdr {mac} dev {Device}").Ok();
+        Host.Run($"ip neigh replace {address} lladdr {mac} dev {Device} nud permanent");
+    }
+
+    /// <inheritdoc/>
+    public override void NeighbourRemove(IPAddress address)
+    {
+        SleeveProgram.Run(Host, $"neigh del {address} dev {Device}").Ok();
+        Host.Run($"ip neigh del {address} dev {Device}");
+    }
+
+    /// <summary>Its counters.</summary>
+    public SleeveStats Stats() => SleeveStats.Read(SleeveProgram.Run(Host, $"stats dev {Device} --json").Ok());
+
+    /// <inheritdoc/>
+    public override void Terminate()
+    {
+        Process.Signal();
+        if (!Process.WaitForExit(Wait.Soon)) throw new TimeoutException($"SIGTERM did not end `{Process.Line}`: {Process.Error}");
+        if (Process.ExitCode != 0) throw new CommandFailedException($"SIGTERM ended `{Process.Line}` with {Process.ExitCode}: {Process.Error}");
+    }
+
+    /// <inheritdoc/>
+    protected override void Dispose(bool disposing)
+    {
+        if (!Process.HasExited)
+        {
+            Process.Signal();
+            if (!Process.WaitForExit(TimeSpan.FromSeconds(3))) Host.Lab.Log($"[{Host.Name}] sleeve did not end by SIGTERM");
+        }
+
+        Host.Lab.Log($"[{Host.Name}] sleeve said: {Process.Error.TrimEnd()}");
+        base.Dispose(disposing);
+    }
+
+    private List<string> Words()
+    {
+        List<string> words = [Device, "--vni", $"{Options.Vni}", "--local", $"{Host.Address}", "--dstport", $"{Options.Port}"];
+        foreach (var remote in Options.Remotes) words.AddRange(["--remote", $"{remote}"]);
+        if (Options.SourcePorts is { } ports) words.AddRange(["--srcport", $"{ports.Min}-{ports.Max}"]);
+        if (Options.Ageing is { } ageing) words.AddRange(["--ageing", $"{ageing}"]);
+        if (Options.MaxAddresses is { } limit) words.AddRange(["--maxaddress", $"{limit}"]);
+        if (Options.Mtu is { } mtu) words.AddRange(["--mtu", $"{mtu}"]);
+        if (Options.Bridge is { } bridge) words.AddRange(["--bridge", bridge]);
+        if (Options.Mac is { } mac) words.AddRange(["--mac", mac]);
+        foreach (var address in Options.Addresses) words.AddRange(["--address", address]);
+        words.Add(Options.Learning ? "--learning" : "--nolearning");
+        words.Add(Options.Proxy ? "--proxy" : "--noproxy");
+        if (Host.Lab.Family == AddressFamily.InterNetwork) words.Add(Options.UdpChecksum ? "--udpcsum" : "--noudpcsum");
+        if (Options.ZeroChecksum6Transmit) words.Add("--udp6zerocsumtx");
+        if (Options.ZeroChecksum6Receive) words.Add("--udp6zerocsumrx");
+        if (Options.AdmitAny) words.AddRange(["--admit", "any"]);
+        if (Options.Strict) words.Add("--strict");
+        return words;
+    }
+}
