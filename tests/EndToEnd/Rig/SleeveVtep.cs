@@ -8,11 +8,10 @@ namespace Sleeve.EndToEnd.Rig;
 public sealed class SleeveVtep : Vtep
 {
     internal SleeveVtep(Host host, VtepOptions options)
-        : base(host, options)
-    {
-        Requirements.Tap();
-        Process = SleeveProgram.Up(host, Words());
-    }
+        : base(host, options) => Process = StartProcess(host, options, [Device, "--vni", $"{options.Vni}"]);
+
+    internal SleeveVtep(Host host, VtepOptions options, BackgroundProcess process)
+        : base(host, options) => Process = process;
 
     /// <inheritdoc/>
     public override VtepKind Kind => VtepKind.Sleeve;
@@ -67,24 +66,26 @@ public sealed class SleeveVtep : Vtep
         base.Dispose(disposing);
     }
 
-    private List<string> Words()
+    /// <summary>Starts `sleeve up` with these words for device and segment, and the rest from the options.</summary>
+    internal static BackgroundProcess StartProcess(Host host, VtepOptions options, IReadOnlyList<string> segments)
     {
-        List<string> words = [Device, "--vni", $"{Options.Vni}", "--local", $"{Host.Address}", "--dstport", $"{Options.Port}"];
-        foreach (var remote in Options.Remotes) words.AddRange(["--remote", $"{remote}"]);
-        if (Options.SourcePorts is { } ports) words.AddRange(["--srcport", $"{ports.Min}-{ports.Max}"]);
-        if (Options.Ageing is { } ageing) words.AddRange(["--ageing", $"{ageing}"]);
-        if (Options.MaxAddresses is { } limit) words.AddRange(["--maxaddress", $"{limit}"]);
-        if (Options.Mtu is { } mtu) words.AddRange(["--mtu", $"{mtu}"]);
-        if (Options.Bridge is { } bridge) words.AddRange(["--bridge", bridge]);
-        if (Options.Mac is { } mac) words.AddRange(["--mac", mac]);
-        foreach (var address in Options.Addresses) words.AddRange(["--address", address]);
-        words.Add(Options.Learning ? "--learning" : "--nolearning");
-        words.Add(Options.Proxy ? "--proxy" : "--noproxy");
-        if (Host.Lab.Family == AddressFamily.InterNetwork) words.Add(Options.UdpChecksum ? "--udpcsum" : "--noudpcsum");
-        if (Options.ZeroChecksum6Transmit) words.Add("--udp6zerocsumtx");
-        if (Options.ZeroChecksum6Receive) words.Add("--udp6zerocsumrx");
-        if (Options.AdmitAny) words.AddRange(["--admit", "any"]);
-        if (Options.Strict) words.Add("--strict");
-        return words;
+        Requirements.Tap();
+        List<string> words = [.. segments, "--local", $"{host.Address}", "--dstport", $"{options.Port}"];
+        foreach (var remote in options.Remotes) words.AddRange(["--remote", $"{remote}"]);
+        if (options.SourcePorts is { } ports) words.AddRange(["--srcport", $"{ports.Min}-{ports.Max}"]);
+        if (options.Ageing is { } ageing) words.AddRange(["--ageing", $"{ageing}"]);
+        if (options.MaxAddresses is { } limit) words.AddRange(["--maxaddress", $"{limit}"]);
+        if (options.Mtu is { } mtu) words.AddRange(["--mtu", $"{mtu}"]);
+        if (options.Bridge is { } bridge) words.AddRange(["--bridge", bridge]);
+        if (options.Mac is { } mac) words.AddRange(["--mac", mac]);
+        foreach (var address in options.Addresses) words.AddRange(["--address", address]);
+        words.Add(options.Learning ? "--learning" : "--nolearning");
+        words.Add(options.Proxy ? "--proxy" : "--noproxy");
+        if (host.Lab.Family == AddressFamily.InterNetwork) words.Add(options.UdpChecksum ? "--udpcsum" : "--noudpcsum");
+        if (options.ZeroChecksum6Transmit) words.Add("--udp6zerocsumtx");
+        if (options.ZeroChecksum6Receive) words.Add("--udp6zerocsumrx");
+        if (options.AdmitAny) words.AddRange(["--admit", "any"]);
+        if (options.Strict) words.Add("--strict");
+        return SleeveProgram.Up(host, words);
     }
 }

@@ -11,7 +11,7 @@ public abstract class Vtep : IDisposable
     protected Vtep(Host host, VtepOptions options)
     {
         (Host, Options) = (host, options);
-        Device = options.Device ?? $"vx{options.Vni}-{host.Name}";
+        Device = options.Device ?? NameOf(host, options.Vni);
     }
 
     /// <summary>The all-zeros MAC, key of the replication list.</summary>
@@ -33,6 +33,15 @@ public abstract class Vtep : IDisposable
     public static Vtep Start(VtepKind kind, Host host, VtepOptions? options = null) => host.Lab.Own<Vtep>(kind == VtepKind.Kernel
         ? new KernelVtep(host, options ?? new VtepOptions())
         : new SleeveVtep(host, options ?? new VtepOptions()));
+
+    /// <summary>Makes one per segment on a host, all on one UDP port; in the case of Sleeve they are one process.</summary>
+    public static IReadOnlyList<Vtep> StartSegments(VtepKind kind, Host host, IReadOnlyList<int> segments, VtepOptions? options = null)
+    {
+        options ??= new VtepOptions();
+        if (kind == VtepKind.Kernel) return [.. segments.Select(vni => Start(kind, host, options with { Vni = vni }))];
+        var process = SleeveVtep.StartProcess(host, options, [.. segments.Select(vni => $"{NameOf(host, vni)}:{vni}")]);
+        return [.. segments.Select(vni => host.Lab.Own<Vtep>(new SleeveVtep(host, options with { Vni = vni }, process)))];
+    }
 
     /// <summary>A place for raw frames on the device.</summary>
     public RawPort OpenPort() => Host.Lab.Own(new RawPort(Host, Device));
@@ -71,6 +80,9 @@ public abstract class Vtep : IDisposable
         Dispose(disposing: true);
         GC.SuppressFinalize(this);
     }
+
+    /// <summary>Devices have names of their own on every host, as their control sockets share one folder.</summary>
+    protected static string NameOf(Host host, int vni) => $"vx{vni}-{host.Name}";
 
     /// <summary>MTU left by the underlay: 50 bytes less for IPv4, 70 for IPv6.</summary>
     protected int InnerMtu => Options.Mtu ?? (Host.Lab.Family == AddressFamily.InterNetwork ? 1450 : 1430);
