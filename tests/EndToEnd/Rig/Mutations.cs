@@ -6,10 +6,10 @@ namespace Sleeve.EndToEnd.Rig;
 /// <summary>Datagrams that a VTEP must survive: random bytes, and good ones with a few bytes changed, cut or added. One seed, one sequence.</summary>
 public static class Mutations
 {
-    private static readonly IPAddress One = IPAddress.Parse("192.168.100.1");
-    private static readonly IPAddress Other = IPAddress.Parse("192.168.100.2");
-    private static readonly IPAddress One6 = IPAddress.Parse("fd01::1");
-    private static readonly IPAddress Other6 = IPAddress.Parse("fd01::2");
+    private static readonly IPAddress One = IPAddress.Parse("192.168.77.1");
+    private static readonly IPAddress Other = IPAddress.Parse("192.168.77.2");
+    private static readonly IPAddress One6 = IPAddress.Parse("fd77::1");
+    private static readonly IPAddress Other6 = IPAddress.Parse("fd77::2");
 
     /// <summary>The next one. Frames inside have source MACs of 02:00:00:ff:xx:xx, as far as a mutation leaves them.</summary>
     public static byte[] Next(Random random)

@@ -20,6 +20,8 @@ public sealed class PacketSocket : IDisposable
     private const int Capacity = 72 * 1024;
     private const int ControlCapacity = 256;
     private const int NameSize = 20;
+    private const int VectorOffset = 24;
+    private const int VectorSize = 16;
     private const int PacketTypeOffset = 10;
     private const byte PacketOutgoing = 4;
     private const ushort EtherTypeAll = 3;
@@ -28,7 +30,7 @@ public sealed class PacketSocket : IDisposable
     private const uint VlanTpidValid = 1 << 6;
 
     private readonly Socket _socket;
-    private readonly nint _memory = Marshal.AllocHGlobal(Capacity + ControlCapacity + NameSize + 16);
+    private nint _memory = Marshal.AllocHGlobal(Capacity + ControlCapacity + VectorOffset + VectorSize);
 
     /// <summary>Opens it on a device of a host.</summary>
     public PacketSocket(Host host, string device)
@@ -47,7 +49,7 @@ public sealed class PacketSocket : IDisposable
     {
         var control = _memory + Capacity;
         var name = control + ControlCapacity;
-        var vector = name + NameSize + 4;
+        var vector = name + VectorOffset;
         Marshal.WriteIntPtr(vector, _memory);
         Marshal.WriteIntPtr(vector + 8, Capacity);
         var message = new LibC.msghdr
@@ -77,7 +79,7 @@ public sealed class PacketSocket : IDisposable
     public void Dispose()
     {
         _socket.Dispose();
-        Marshal.FreeHGlobal(_memory);
+        Marshal.FreeHGlobal(Interlocked.Exchange(ref _memory, 0));
     }
 
     // struct cmsghdr { size_t len; int level; int type; } then struct tpacket_auxdata, of which status, vlan_tci (at 16) and vlan_tpid (at 18) count.

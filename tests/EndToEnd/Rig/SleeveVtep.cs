@@ -29,18 +29,11 @@ public sealed class SleeveVtep : Vtep
     public override void FlushDynamic() => SleeveProgram.Run(Host, $"fdb flush dev {Device}").Ok();
 
     /// <inheritdoc/>
-    public override void NeighbourAdd(IPAddress address, MacAddress mac)
-    {
+    public override void NeighbourAdd(IPAddress address, MacAddress mac) =>
         SleeveProgram.Run(Host, $"neigh replace {address} lladdr {mac} dev {Device}").Ok();
-        Host.Run($"ip neigh replace {address} lladdr {mac} dev {Device} nud permanent");
-    }
 
     /// <inheritdoc/>
-    public override void NeighbourRemove(IPAddress address)
-    {
-        SleeveProgram.Run(Host, $"neigh del {address} dev {Device}").Ok();
-        Host.Run($"ip neigh del {address} dev {Device}");
-    }
+    public override void NeighbourRemove(IPAddress address) => SleeveProgram.Run(Host, $"neigh del {address} dev {Device}").Ok();
 
     /// <summary>Its counters.</summary>
     public SleeveStats Stats() => SleeveStats.Read(SleeveProgram.Run(Host, $"stats dev {Device} --json").Ok());

@@ -58,10 +58,10 @@ public abstract class Vtep : IDisposable
     /// <summary>Removes the dynamic entries.</summary>
     public abstract void FlushDynamic();
 
-    /// <summary>Adds a permanent neighbour, for the proxy and for the host's own stack.</summary>
+    /// <summary>Adds a permanent neighbour for the proxy; the host's own stack is another matter unless the kernel is both.</summary>
     public abstract void NeighbourAdd(IPAddress address, MacAddress mac);
 
-    /// <summary>Removes a neighbour.</summary>
+    /// <summary>Removes a neighbour of the proxy.</summary>
     public abstract void NeighbourRemove(IPAddress address);
 
     /// <summary>Ends it as its user would.</summary>
