@@ -108,7 +108,7 @@ public sealed class ReceiveTests(ITestOutputHelper output) : ConformanceTest(out
         var payload = RandomNumberGenerator.GetBytes(length);
         if (length > 0) payload[0] = type == Frames.IPv4 ? (byte)0x45 : (byte)0x60;
         Assert.Empty(stage.WhatComesOf(Frames.Vxlan(100, Frames.Ethernet(Local, Remote, type, payload))));
-        stage.AssertDropped("InnerTruncated", 1);
+        stage.AssertDropped("TruncatedIp", 1);
     }
 
     /// <summary>Datagrams with one reserved bit each: seven flags, 24 bits behind them, 8 behind the VNI.</summary>

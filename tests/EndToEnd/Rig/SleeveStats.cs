@@ -22,25 +22,21 @@ public sealed class SleeveStats
         return stats;
     }
 
+    // Drops stand in two places, those of a segment and those for which no segment was found, as lists of { direction, reason, count, sentence }.
     private void Collect(JsonElement element)
     {
         if (element.ValueKind == JsonValueKind.Array)
         {
             foreach (var item in element.EnumerateArray()) Collect(item);
         }
+        else if (element.ValueKind == JsonValueKind.Object && element.TryGetProperty("reason", out var reason))
+        {
+            var name = reason.GetString()!;
+            _drops[name] = _drops.GetValueOrDefault(name) + element.GetProperty("count").GetInt64();
+        }
         else if (element.ValueKind == JsonValueKind.Object)
         {
-            foreach (var property in element.EnumerateObject())
-            {
-                if (property.Name == "drops") Add(property.Value);
-                else Collect(property.Value);
-            }
+            foreach (var property in element.EnumerateObject()) Collect(property.Value);
         }
-    }
-
-    private void Add(JsonElement drops)
-    {
-        foreach (var drop in drops.EnumerateObject())
-            _drops[drop.Name] = _drops.GetValueOrDefault(drop.Name) + drop.Value.GetInt64();
     }
 }
