@@ -7,7 +7,7 @@ public sealed class SleeveStats
 {
     private readonly Dictionary<string, long> _drops = new(StringComparer.OrdinalIgnoreCase);
 
-    /// <summary>How many frames ended for a reason, over all segments and the process; 0 if there is no such counter.</summary>
+    /// <summary>How many frames ended for a reason, over all segments and the process; 0 if it did not happen. Named as DropReason is.</summary>
     public long Drops(string reason) => _drops.GetValueOrDefault(reason);
 
     /// <summary>Every reason that counted something.</summary>
@@ -31,7 +31,7 @@ public sealed class SleeveStats
         }
         else if (element.ValueKind == JsonValueKind.Object && element.TryGetProperty("reason", out var reason))
         {
-            var name = reason.GetString()!;
+            var name = reason.GetString()!.Replace("_", "", StringComparison.Ordinal);
             _drops[name] = _drops.GetValueOrDefault(name) + element.GetProperty("count").GetInt64();
         }
         else if (element.ValueKind == JsonValueKind.Object)
