@@ -13,6 +13,9 @@ namespace Sleeve.EndToEnd.Overlay;
 /// </summary>
 public sealed class DissectionTests(ITestOutputHelper output) : LabTest(output)
 {
+    // RFC 862: content that is anything at all; on another port a dissector might take it for its own, and complain.
+    private const int Echo = 7;
+
     private readonly string _file = Path.Combine(Path.GetTempPath(), $"sleeve-e2e-{Environment.ProcessId}.pcap");
 
     [SkippableTheory]
@@ -27,10 +30,10 @@ public sealed class DissectionTests(ITestOutputHelper output) : LabTest(output)
         {
             Assert.Equal(3, Traffic.Ping(a, Pair.Overlay2));
             Assert.Equal(3, Traffic.Ping(a, Pair.Overlay2V6, size: 4000));
-            Traffic.EchoUdp(a, b, Pair.Overlay2, [1, 100, 1400, 3000]);
-            Traffic.EchoUdp(a, b, Pair.Overlay2V6, [1, 100, 1400, 3000]);
-            Traffic.TransferByTcp(a, b, Pair.Overlay2, 200_000);
-            Traffic.TransferByTcp(a, b, Pair.Overlay2V6, 200_000);
+            Traffic.EchoUdp(a, b, Pair.Overlay2, [1, 100, 1400, 3000], Echo);
+            Traffic.EchoUdp(a, b, Pair.Overlay2V6, [1, 100, 1400, 3000], Echo);
+            Traffic.TransferByTcp(a, b, Pair.Overlay2, 200_000, port: Echo);
+            Traffic.TransferByTcp(a, b, Pair.Overlay2V6, 200_000, port: Echo);
             capture.WritePcap(_file);
         }
 

@@ -34,12 +34,12 @@ public static class Traffic
     /// <summary>
     /// Sends bytes by TCP to an address of another host; asserts that the sha256 of what arrived is that of what was sent. Returns the rate.
     /// </summary>
-    public static double TransferByTcp(Host from, Host to, IPAddress address, int bytes = TransferBytes, int timeoutSeconds = 60)
+    public static double TransferByTcp(Host from, Host to, IPAddress address, int bytes = TransferBytes, int timeoutSeconds = 60, int port = 0)
     {
         var (content, whole) = Content.Value;
         var expected = bytes == content.Length ? whole : SHA256.HashData(content.AsSpan(0, bytes));
         using var listener = to.InNamespace(() => new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp));
-        listener.Bind(new IPEndPoint(address, 0));
+        listener.Bind(new IPEndPoint(address, port));
         listener.Listen(1);
         using var client = from.InNamespace(() => new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp));
         client.SendTimeout = 20_000;
@@ -62,10 +62,10 @@ public static class Traffic
     }
 
     /// <summary>Sends one UDP datagram of each size and has it come back; asserts that every byte is the same at both turns.</summary>
-    public static void EchoUdp(Host from, Host to, IPAddress address, IEnumerable<int> sizes)
+    public static void EchoUdp(Host from, Host to, IPAddress address, IEnumerable<int> sizes, int port = 0)
     {
         using var server = to.InNamespace(() => new Socket(address.AddressFamily, SocketType.Dgram, ProtocolType.Udp));
-        server.Bind(new IPEndPoint(address, 0));
+        server.Bind(new IPEndPoint(address, port));
         using var client = from.InNamespace(() => new Socket(address.AddressFamily, SocketType.Dgram, ProtocolType.Udp));
         LetFragment(server);
         LetFragment(client);
