@@ -1,1 +1,1 @@
-return 0;
+return await Sleeve.Control.Cli.CommandLine.RunAsync(args);

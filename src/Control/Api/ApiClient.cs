@@ -1,0 +1,115 @@
+using System.Net.Http.Json;
+using System.Net.Sockets;
+using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
+using Sleeve.Control.Host;
+
+namespace Sleeve.Control.Api;
+
+/// <summary>The commands' side of the socket.</summary>
+internal sealed class ApiClient : IDisposable
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
+    private readonly HttpClient _http;
+    private readonly string _path;
+
+    /// <summary>Makes a client of one socket; connects with the first request.</summary>
+    public ApiClient(string path)
+    {
+        _path = path;
+        _http = new HttpClient(new SocketsHttpHandler { ConnectCallback = ConnectAsync, UseProxy = false })
+        {
+            BaseAddress = new Uri("http://localhost/v1/"),
+            Timeout = Patience,
+        };
+    }
+
+    /// <summary>Asks for something to read.</summary>
+    /// <exception cref="HostException">It cannot be had, with the reason.</exception>
+    public async Task<T> GetAsync<T>(string path, JsonTypeInfo<T> type)
+    {
+        using var response = await SendAsync(new HttpRequestMessage(HttpMethod.Get, path));
+        return await response.Content.ReadFromJsonAsync(type) ?? throw new HostException($"{_path} gave an empty answer");
+    }
+
+    /// <summary>Asks for a change.</summary>
+    /// <exception cref="HostException">It was refused, with the reason.</exception>
+    public async Task PostAsync<T>(string path, T body, JsonTypeInfo<T> type)
+    {
+        using var response = await SendAsync(new HttpRequestMessage(HttpMethod.Post, path) { Content = JsonContent.Create(body, type) });
+    }
+
+    /// <summary>Asks for a change that answers something.</summary>
+    /// <exception cref="HostException">It was refused, with the reason.</exception>
+    public async Task<T> PostAsync<T>(string path, JsonTypeInfo<T> answer)
+    {
+        using var response = await SendAsync(new HttpRequestMessage(HttpMethod.Post, path));
+        return await response.Content.ReadFromJsonAsync(answer) ?? throw new HostException($"{_path} gave an empty answer");
+    }
+
+    /// <summary>Asks for a removal.</summary>
+    /// <exception cref="HostException">It was refused, with the reason.</exception>
+    public async Task DeleteAsync(string path)
+    {
+        using var response = await SendAsync(new HttpRequestMessage(HttpMethod.Delete, path));
+    }
+
+    private async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request)
+    {
+        HttpResponseMessage response;
+        try
+        {
+            response = await _http.SendAsync(request);
+        }
+        catch (HttpRequestException failure) when (failure.InnerException is SocketException socket)
+        {
+            throw new HostException(socket.SocketErrorCode switch
+            {
+                SocketError.AccessDenied => $"no permission to use {_path}; it belongs to the user who runs sleeve up",
+                SocketError.ConnectionRefused => $"nobody serves {_path}: sleeve up was killed; start it again",
+                _ when !File.Exists(_path) => $"no {_path}: is sleeve up running for this device? (--socket names another)",
+                _ => $"cannot use {_path}: {socket.Message}",
+            });
+        }
+        catch (TaskCanceledException)
+        {
+            throw new HostException($"{_path} did not answer within {Patience.TotalSeconds:0} s");
+        }
+
+        if (response.IsSuccessStatusCode) return response;
+        using (response)
+        {
+            ProblemJson? problem = null;
+            try
+            {
+                problem = await response.Content.ReadFromJsonAsync(ApiJson.Default.ProblemJson);
+            }
+            catch (JsonException)
+            {
+                // Not ours: the status alone has to do.
+            }
+
+            throw new HostException(problem is null
+                ? $"{_path} answered {(int)response.StatusCode} {response.StatusCode}"
+                : problem.Detail ?? problem.Title);
+        }
+    }
+
+    private async ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, CancellationToken cancellation)
+    {
+        var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        try
+        {
+            await socket.ConnectAsync(new UnixDomainSocketEndPoint(_path), cancellation);
+            return new NetworkStream(socket, ownsSocket: true);
+        }
+        catch
+        {
+            socket.Dispose();
+            throw;
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _http.Dispose();
+}

@@ -1,0 +1,102 @@
+using System.Text.Json.Serialization;
+
+namespace Sleeve.Control.Api;
+
+/// <summary>An FDB entry with one destination, in the words of <c>bridge -j fdb</c>.</summary>
+/// <param name="Mac">The station; 00:00:00:00:00:00 for a default destination.</param>
+/// <param name="Ifname">The TAP; left out where the request names it.</param>
+/// <param name="Dst">Address of the VTEP.</param>
+/// <param name="Port">Its UDP port, if not the segment's own.</param>
+/// <param name="Vni">The VNI towards it, if not the segment's own.</param>
+/// <param name="Updated">Seconds since a frame of the station was last received; dynamic entries only.</param>
+/// <param name="Flags">Always "self", as for a vxlan device.</param>
+/// <param name="State">"permanent", "static", or "" for dynamic.</param>
+internal sealed record FdbEntryJson(
+    string Mac, string? Ifname, string? Dst, int? Port, long? Vni, long? Updated, IReadOnlyList<string>? Flags, string? State);
+
+/// <summary>A neighbour, in the words of <c>ip -j neigh</c>.</summary>
+/// <param name="Dst">Its IP address.</param>
+/// <param name="Dev">The TAP; left out where the request names it.</param>
+/// <param name="Lladdr">Its MAC.</param>
+/// <param name="Router">True if it is a router; left out otherwise.</param>
+/// <param name="State">Always "PERMANENT".</param>
+internal sealed record NeighbourJson(string? Dst, string? Dev, string? Lladdr, bool? Router, IReadOnlyList<string>? State);
+
+/// <summary>How many entries a flush removed.</summary>
+internal sealed record FlushJson(int Removed);
+
+/// <summary>Drops of one kind.</summary>
+/// <param name="Direction">"out": TAP to underlay; "in": underlay to TAP.</param>
+/// <param name="Reason">Name of the reason.</param>
+/// <param name="Count">Frames or datagrams.</param>
+/// <param name="Sentence">What happened, and what to do.</param>
+internal sealed record DropJson(string Direction, string Reason, long Count, string Sentence);
+
+/// <summary>Counters of one remote VTEP.</summary>
+internal sealed record RemoteJson(
+    string Dst, int Port, long Vni, bool Configured, long TxDatagrams, long TxBytes, long RxDatagrams, long RxBytes, long TxDropped);
+
+/// <summary>State and counters of one segment.</summary>
+/// <param name="Ifname">Its TAP.</param>
+/// <param name="Vni">Its VNI.</param>
+/// <param name="Up">Whether the TAP is up.</param>
+/// <param name="Mtu">MTU of the TAP, bytes.</param>
+/// <param name="Mac">MAC of the TAP.</param>
+/// <param name="FdbEntries">Entries in its FDB.</param>
+/// <param name="Neighbours">Entries in its neighbour table.</param>
+/// <param name="Counters">Every counter by name; see docs/operating.md.</param>
+/// <param name="Drops">Drops by direction and reason; those that never happened are left out.</param>
+/// <param name="Remotes">Counters of each remote VTEP.</param>
+internal sealed record SegmentStatsJson(
+    string Ifname,
+    long Vni,
+    bool Up,
+    int Mtu,
+    string Mac,
+    int FdbEntries,
+    int Neighbours,
+    IReadOnlyDictionary<string, long> Counters,
+    IReadOnlyList<DropJson> Drops,
+    IReadOnlyList<RemoteJson> Remotes);
+
+/// <summary>State and counters of a running VTEP.</summary>
+/// <param name="Pid">Process id.</param>
+/// <param name="Local">Underlay address that is sent from.</param>
+/// <param name="Dstport">UDP port.</param>
+/// <param name="SourcePortsOpen">UDP source ports in use.</param>
+/// <param name="SourcePortsLimit">The most that will be used.</param>
+/// <param name="ReceiveBufferBytes">What the kernel may queue on the receiving socket.</param>
+/// <param name="SocketDrops">Datagrams that did not fit that queue.</param>
+/// <param name="Drops">Datagrams that no segment could be found for, by reason.</param>
+/// <param name="Segments">The segments.</param>
+internal sealed record VtepStatsJson(
+    int Pid,
+    string Local,
+    int Dstport,
+    int SourcePortsOpen,
+    int SourcePortsLimit,
+    int ReceiveBufferBytes,
+    long SocketDrops,
+    IReadOnlyList<DropJson> Drops,
+    IReadOnlyList<SegmentStatsJson> Segments);
+
+/// <summary>What went wrong (RFC 9457).</summary>
+/// <param name="Title">The reason, in the kernel's words where it has them.</param>
+/// <param name="Status">HTTP status.</param>
+/// <param name="Detail">What it was about: key, value, what is allowed.</param>
+internal sealed record ProblemJson(string Title, int Status, string? Detail);
+
+/// <summary>Every type that crosses the socket, serialised without reflection.</summary>
+[JsonSourceGenerationOptions(
+    PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower,
+    DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
+    UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow)]
+[JsonSerializable(typeof(FdbEntryJson))]
+[JsonSerializable(typeof(IReadOnlyList<FdbEntryJson>))]
+[JsonSerializable(typeof(NeighbourJson))]
+[JsonSerializable(typeof(IReadOnlyList<NeighbourJson>))]
+[JsonSerializable(typeof(FlushJson))]
+[JsonSerializable(typeof(VtepStatsJson))]
+[JsonSerializable(typeof(IReadOnlyList<VtepStatsJson>))]
+[JsonSerializable(typeof(ProblemJson))]
+internal sealed partial class ApiJson : JsonSerializerContext;

@@ -1,0 +1,65 @@
+using System.Text.Json;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+using Sleeve.DataPlane.Pipeline;
+
+namespace Sleeve.Control.Api;
+
+/// <summary>State and counters: <c>GET /v1/stats</c>.</summary>
+internal static class StatsRoutes
+{
+    private static readonly JsonNamingPolicy Naming = JsonNamingPolicy.SnakeCaseLower;
+
+    /// <summary>Adds the route.</summary>
+    public static void Map(IEndpointRouteBuilder routes, VtepState state) =>
+        routes.MapGet("/v1/stats", () => Results.Json(Read(state), ApiJson.Default.VtepStatsJson));
+
+    private static VtepStatsJson Read(VtepState state) => new(
+        Environment.ProcessId,
+        state.Vtep.Options.Local.ToString(),
+        state.Vtep.Options.Port,
+        state.Vtep.SourcePortsOpen,
+        state.Vtep.SourcePortsLimit,
+        state.Vtep.ReceiveBufferBytes,
+        state.Vtep.SocketDrops,
+        DropsOf(state.Vtep.Unassigned),
+        [.. state.Segments.Values.OrderBy(static port => port.Segment.Options.Name, StringComparer.Ordinal).Select(Read)]);
+
+    private static SegmentStatsJson Read(SegmentPort port)
+    {
+        var segment = port.Segment;
+        return new SegmentStatsJson(
+            segment.Options.Name,
+            segment.Options.Vni.Value,
+            segment.IsUp,
+            segment.Mtu,
+            segment.DeviceMac.ToString(),
+            segment.Fdb.Count,
+            segment.Neighbours.Count,
+            Enum.GetValues<Counter>().ToDictionary(static counter => Naming.ConvertName(counter.ToString()), counter => port.Counters[counter]),
+            DropsOf(port.Counters),
+            [.. segment.Remotes.All.Where(static remote => !remote.IsNull).OrderBy(static remote => remote.ToString(), StringComparer.Ordinal).Select(static remote =>
+            {
+                var counters = remote.Counters;
+                return new RemoteJson(
+                    remote.Address.Address.ToString(), remote.Address.Port, remote.Vni.Value, remote.IsConfigured,
+                    counters.DatagramsSent, counters.BytesSent, counters.DatagramsReceived, counters.BytesReceived, counters.Drops);
+            })]);
+    }
+
+    private static List<DropJson> DropsOf(Counters counters)
+    {
+        var drops = new List<DropJson>();
+        foreach (var reason in Enum.GetValues<DropReason>())
+        {
+            if (counters.DropsIn(reason) is > 0 and var inward) drops.Add(Of("in", reason, inward));
+            if (counters.DropsOut(reason) is > 0 and var outward) drops.Add(Of("out", reason, outward));
+        }
+
+        return drops;
+
+        static DropJson Of(string direction, DropReason reason, long count) =>
+            new(direction, Naming.ConvertName(reason.ToString()), count, DropReasons.Describe(reason));
+    }
+}

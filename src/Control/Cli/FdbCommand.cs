@@ -1,0 +1,162 @@
+using System.CommandLine;
+using System.Text.Json;
+using Sleeve.Control.Api;
+using Sleeve.DataPlane.Wire;
+
+namespace Sleeve.Control.Cli;
+
+/// <summary><c>sleeve fdb</c>: the FDB of a running VTEP, in the words of bridge(8).</summary>
+internal static class FdbCommand
+{
+    private static readonly Argument<string[]> MacArgument = new("MAC") { Description = "MAC of the station; 00:00:00:00:00:00 for the default destinations.", HelpName = "MAC", Arity = ArgumentArity.ZeroOrMore };
+    private static readonly Setting Dst = new("--dst", "IP", "Address of the VTEP it is behind; 0.0.0.0 or :: to drop.", "an IPv4 or IPv6 unicast address, not link-local (or 0.0.0.0, ::)");
+    private static readonly Setting Port = new("--port", "PORT", "UDP port of that VTEP, if not the segment's.", "1 to 65535");
+    private static readonly Setting Vni = new("--vni", "N", "VNI towards that VTEP, if not the segment's.", "0 to 16777215");
+    private static readonly Option<bool> Permanent = Setting.Flag("--permanent", "Stays until deleted. [default]");
+    private static readonly Option<bool> Static = Setting.Flag("--static", "Stays until deleted.");
+    private static readonly Option<bool> Dynamic = Setting.Flag("--dynamic", "Ages out and moves, as if learned.");
+    private static readonly Option<bool> Self = Setting.Flag("--self", "Accepted as in bridge(8); every entry is the device's own.");
+    private static readonly Option<bool> All = Setting.Flag("--all", "Static and permanent entries too, but not the default destinations.");
+    private static readonly DeviceOptions Device = new();
+
+    /// <summary>Makes the command.</summary>
+    public static Command Create()
+    {
+        var fdb = new Command("fdb", "Show and change which VTEP a MAC is behind.")
+        {
+            CreateShow(),
+            CreateChange("add", "Add an entry for a MAC that has none."),
+            CreateChange("append", "Add a destination to a group MAC or to the default destinations."),
+            CreateChange("replace", "Set the one destination of a unicast MAC."),
+            CreateDelete(),
+            CreateFlush(),
+        };
+        fdb.WithExamples("""
+            Examples:
+              sleeve fdb show dev vx0
+              sleeve fdb add 02:00:00:00:00:02 dev vx0 dst 192.0.2.2
+              sleeve fdb append 00:00:00:00:00:00 dev vx0 dst 192.0.2.3
+              sleeve fdb replace 02:00:00:00:00:02 dev vx0 dst 192.0.2.3 static
+              sleeve fdb del 00:00:00:00:00:00 dev vx0 dst 192.0.2.3
+              sleeve fdb flush dev vx0
+            """);
+        return fdb;
+    }
+
+    private static Command CreateShow()
+    {
+        var show = new Command("show", "Show the entries of one device, or of all.");
+        Device.AddTo(show, isRead: true);
+        show.SetAction(static (result, _) => DeviceOptions.RunAsync(result, reader =>
+        {
+            var sources = Device.Select(reader);
+            var isOne = reader.IsGiven(Device.Device);
+            return () => ShowAsync(sources, isOne, result.GetValue(Device.Json));
+        }));
+        return show;
+    }
+
+    private static async Task ShowAsync(IReadOnlyList<(string Device, string Path)> sources, bool isOne, bool json)
+    {
+        var entries = new List<FdbEntryJson>();
+        foreach (var (device, path) in sources)
+        {
+            using var client = new ApiClient(path);
+            var own = await client.GetAsync($"segments/{device}/fdb", ApiJson.Default.IReadOnlyListFdbEntryJson);
+            entries.AddRange(isOne ? own : own.Select(entry => entry with { Ifname = device }));
+        }
+
+        if (json) Console.Out.WriteLine(JsonSerializer.Serialize(entries, ApiJson.Default.IReadOnlyListFdbEntryJson));
+        else foreach (var entry in entries) Console.Out.WriteLine(Format(entry));
+    }
+
+    // As bridge(8) prints it, but without its trailing blank.
+    internal static string Format(FdbEntryJson entry)
+    {
+        var line = entry.Mac;
+        if (entry.Ifname is { } device) line += $" dev {device}";
+        line += $" dst {entry.Dst}";
+        if (entry.Port is { } port) line += $" port {port}";
+        if (entry.Vni is { } vni) line += $" vni {vni}";
+        line += " self";
+        return string.IsNullOrEmpty(entry.State) ? line : $"{line} {entry.State}";
+    }
+
+    private static Command CreateChange(string verb, string description)
+    {
+        var change = new Command(verb, description) { MacArgument, Dst.Option, Port.Option, Vni.Option, Permanent, Static, Dynamic, Self };
+        Device.AddTo(change, isRead: false);
+        change.SetAction((result, _) => DeviceOptions.RunAsync(result, reader =>
+        {
+            var (device, path) = Device.Require(reader);
+            var mac = ReadMac(result, reader);
+            var dst = reader.Require<InternetAddress>(Dst, Destination);
+            var port = reader.IsGiven(Port) ? reader.Read<ushort>(Port, Words.Port, 0) : (ushort?)null;
+            var vni = reader.IsGiven(Vni) ? reader.Read<Vni>(Vni, Words.Vni, default) : (Vni?)null;
+            string[] states = [.. new[] { Permanent, Static, Dynamic }.Where(result.GetValue).Select(static flag => flag.Name[2..])];
+            if (states.Length > 1) reader.Refuse($"{string.Join(' ', states)}: contradict each other; only one is allowed");
+            var entry = new FdbEntryJson(mac.ToString(), null, dst.ToString(), port, vni?.Value, null, null, states.FirstOrDefault());
+            return async () =>
+            {
+                using var client = new ApiClient(path);
+                await client.PostAsync($"segments/{device}/fdb/{verb}", entry, ApiJson.Default.FdbEntryJson);
+            };
+        }));
+        return change;
+    }
+
+    private static Command CreateDelete()
+    {
+        var delete = new Command("del", "Remove an entry, or with dst one destination of it.") { MacArgument, Dst.Option, Port.Option, Vni.Option, Self };
+        delete.Aliases.Add("delete");
+        Device.AddTo(delete, isRead: false);
+        delete.SetAction(static (result, _) => DeviceOptions.RunAsync(result, reader =>
+        {
+            var (device, path) = Device.Require(reader);
+            var mac = ReadMac(result, reader);
+            var query = new List<string>();
+            if (reader.IsGiven(Dst)) query.Add($"dst={Uri.EscapeDataString(reader.Read<InternetAddress>(Dst, Destination, default).ToString())}");
+            else if (reader.IsGiven(Port) || reader.IsGiven(Vni)) reader.Refuse("--port and --vni need --dst");
+            if (reader.IsGiven(Port)) query.Add($"port={reader.Read<ushort>(Port, Words.Port, 0)}");
+            if (reader.IsGiven(Vni)) query.Add($"vni={reader.Read<Vni>(Vni, Words.Vni, default)}");
+            return async () =>
+            {
+                using var client = new ApiClient(path);
+                await client.DeleteAsync($"segments/{device}/fdb/{mac}{(query.Count > 0 ? "?" : "")}{string.Join('&', query)}");
+            };
+        }));
+        return delete;
+    }
+
+    private static Command CreateFlush()
+    {
+        var flush = new Command("flush", "Remove dynamic entries.") { All };
+        Device.AddTo(flush, isRead: false);
+        flush.SetAction(static (result, _) => DeviceOptions.RunAsync(result, reader =>
+        {
+            var (device, path) = Device.Require(reader);
+            var all = result.GetValue(All);
+            return async () =>
+            {
+                using var client = new ApiClient(path);
+                var flushed = await client.PostAsync($"segments/{device}/fdb/flush?all={(all ? "true" : "false")}", ApiJson.Default.FlushJson);
+                Console.Out.WriteLine($"{flushed.Removed} entries removed");
+            };
+        }));
+        return flush;
+    }
+
+    private static MacAddress ReadMac(ParseResult result, SettingReader reader)
+    {
+        const string Allowed = "six hexadecimal bytes with colons, such as 02:00:00:00:00:01";
+        var words = result.GetValue(MacArgument) ?? [];
+        if (words.Length == 0) reader.Refuse($"MAC: missing; it must be {Allowed}");
+        foreach (var surplus in words.Skip(1)) reader.Refuse($"{surplus}: not expected here");
+        if (words.Length == 0) return default;
+        if (!MacAddress.TryParse(words[0], out var mac)) reader.Refuse($"MAC {words[0]}: must be {Allowed}");
+        return mac;
+    }
+
+    private static bool Destination(string text, out InternetAddress value) =>
+        Words.UnicastAddress(text, out value) || (InternetAddress.TryParse(text, out value) && value.IsUnspecified);
+}

@@ -1,0 +1,121 @@
+using System.CommandLine;
+using System.Text.Json;
+using Sleeve.Control.Api;
+using Sleeve.DataPlane.Wire;
+
+namespace Sleeve.Control.Cli;
+
+/// <summary><c>sleeve neigh</c>: what the ARP and ND proxy answers from, in the words of ip-neighbour(8).</summary>
+internal static class NeighCommand
+{
+    private const string AddressAllowed = "an IPv4 or IPv6 unicast address";
+
+    private static readonly Argument<string[]> AddressArgument = new("IP") { Description = "Address of the station.", HelpName = "IP", Arity = ArgumentArity.ZeroOrMore };
+    private static readonly Setting LinkAddress = new("--lladdr", "MAC", "MAC of the station.", "a unicast MAC such as 02:00:00:00:00:01");
+    private static readonly Option<bool> Router = Setting.Flag("--router", "It is a router: the R flag of neighbour advertisements.");
+    private static readonly DeviceOptions Device = new();
+
+    /// <summary>Makes the command.</summary>
+    public static Command Create()
+    {
+        var neigh = new Command("neigh", "Show and change the neighbours that the ARP and ND proxy (--proxy) answers for.")
+        {
+            CreateShow(),
+            CreateChange("add", "Add a neighbour that is not there yet."),
+            CreateChange("replace", "Add a neighbour or change the one there is."),
+            CreateDelete(),
+        };
+        neigh.WithExamples("""
+            Examples:
+              sleeve neigh show dev vx0
+              sleeve neigh add 10.1.1.2 lladdr 02:00:00:00:00:02 dev vx0
+              sleeve neigh del 10.1.1.2 dev vx0
+            """);
+        return neigh;
+    }
+
+    private static Command CreateShow()
+    {
+        var show = new Command("show", "Show the neighbours of one device, or of all.");
+        Device.AddTo(show, isRead: true);
+        show.SetAction(static (result, _) => DeviceOptions.RunAsync(result, reader =>
+        {
+            var sources = Device.Select(reader);
+            var isOne = reader.IsGiven(Device.Device);
+            return () => ShowAsync(sources, isOne, result.GetValue(Device.Json));
+        }));
+        return show;
+    }
+
+    private static async Task ShowAsync(IReadOnlyList<(string Device, string Path)> sources, bool isOne, bool json)
+    {
+        var entries = new List<NeighbourJson>();
+        foreach (var (device, path) in sources)
+        {
+            using var client = new ApiClient(path);
+            var own = await client.GetAsync($"segments/{device}/neighbours", ApiJson.Default.IReadOnlyListNeighbourJson);
+            entries.AddRange(isOne ? own : own.Select(entry => entry with { Dev = device }));
+        }
+
+        if (json)
+        {
+            Console.Out.WriteLine(JsonSerializer.Serialize(entries, ApiJson.Default.IReadOnlyListNeighbourJson));
+            return;
+        }
+
+        foreach (var entry in entries)
+        {
+            var device = entry.Dev is null ? "" : $" dev {entry.Dev}";
+            var router = entry.Router == true ? " router" : "";
+            Console.Out.WriteLine($"{entry.Dst}{device} lladdr {entry.Lladdr}{router} {string.Join(' ', entry.State ?? [])}");
+        }
+    }
+
+    private static Command CreateChange(string verb, string description)
+    {
+        var change = new Command(verb, description) { AddressArgument, LinkAddress.Option, Router };
+        Device.AddTo(change, isRead: false);
+        change.SetAction((result, _) => DeviceOptions.RunAsync(result, reader =>
+        {
+            var (device, path) = Device.Require(reader);
+            var address = ReadAddress(result, reader);
+            var mac = reader.Require<MacAddress>(LinkAddress, Words.StationMac);
+            var entry = new NeighbourJson(address.ToString(), null, mac.ToString(), result.GetValue(Router) ? true : null, null);
+            return async () =>
+            {
+                using var client = new ApiClient(path);
+                await client.PostAsync($"segments/{device}/neighbours/{verb}", entry, ApiJson.Default.NeighbourJson);
+            };
+        }));
+        return change;
+    }
+
+    private static Command CreateDelete()
+    {
+        var delete = new Command("del", "Remove a neighbour.") { AddressArgument };
+        delete.Aliases.Add("delete");
+        Device.AddTo(delete, isRead: false);
+        delete.SetAction(static (result, _) => DeviceOptions.RunAsync(result, reader =>
+        {
+            var (device, path) = Device.Require(reader);
+            var address = ReadAddress(result, reader);
+            return async () =>
+            {
+                using var client = new ApiClient(path);
+                await client.DeleteAsync($"segments/{device}/neighbours/{address}");
+            };
+        }));
+        return delete;
+    }
+
+    private static InternetAddress ReadAddress(ParseResult result, SettingReader reader)
+    {
+        var words = result.GetValue(AddressArgument) ?? [];
+        if (words.Length == 0) reader.Refuse($"IP: missing; it must be {AddressAllowed}");
+        foreach (var surplus in words.Skip(1)) reader.Refuse($"{surplus}: not expected here");
+        if (words.Length == 0) return default;
+        if (!InternetAddress.TryParse(words[0], out var address) || address.IsMulticast || address.IsUnspecified)
+            reader.Refuse($"IP {words[0]}: must be {AddressAllowed}");
+        return address;
+    }
+}

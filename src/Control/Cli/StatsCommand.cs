@@ -1,0 +1,114 @@
+using System.CommandLine;
+using System.Globalization;
+using System.Text.Json;
+using Sleeve.Control.Api;
+using Spectre.Console;
+
+namespace Sleeve.Control.Cli;
+
+/// <summary><c>sleeve stats</c>: state and counters of a running VTEP, every drop with its reason.</summary>
+internal static class StatsCommand
+{
+    private const int PipeWidth = 240;
+    private static readonly DeviceOptions Device = new();
+
+    /// <summary>Makes the command.</summary>
+    public static Command Create()
+    {
+        var stats = new Command("stats", "Show state and counters: per segment, per remote VTEP, every drop with its reason.");
+        Device.AddTo(stats, isRead: true);
+        stats.WithExamples("""
+            Examples:
+              sleeve stats
+              sleeve stats dev vx0 --json
+            """);
+        stats.SetAction(static (result, _) => DeviceOptions.RunAsync(result, reader =>
+        {
+            var sources = Device.Select(reader);
+            var only = reader.IsGiven(Device.Device) ? sources[0].Device : null;
+            return () => ShowAsync(sources, only, result.GetValue(Device.Json));
+        }));
+        return stats;
+    }
+
+    private static async Task ShowAsync(IReadOnlyList<(string Device, string Path)> sources, string? only, bool json)
+    {
+        var vteps = new Dictionary<int, VtepStatsJson>();
+        foreach (var (_, path) in sources)
+        {
+            using var client = new ApiClient(path);
+            var vtep = await client.GetAsync("stats", ApiJson.Default.VtepStatsJson);
+            // One process answers on a socket a device.
+            vteps[vtep.Pid] = only is null ? vtep : vtep with { Segments = [.. vtep.Segments.Where(segment => segment.Ifname == only)] };
+        }
+
+        if (json)
+        {
+            Console.Out.WriteLine(JsonSerializer.Serialize<IReadOnlyList<VtepStatsJson>>([.. vteps.Values], ApiJson.Default.IReadOnlyListVtepStatsJson));
+            return;
+        }
+
+        // A pipe has no width to fit into.
+        if (Console.IsOutputRedirected) AnsiConsole.Profile.Width = PipeWidth;
+        foreach (var vtep in vteps.Values) Print(vtep);
+    }
+
+    private static void Print(VtepStatsJson vtep)
+    {
+        Write($"VTEP {vtep.Local} UDP port {vtep.Dstport}, pid {vtep.Pid}");
+        Write($"    source ports {vtep.SourcePortsOpen} open of at most {vtep.SourcePortsLimit}, receive buffer {vtep.ReceiveBufferBytes} bytes, {vtep.SocketDrops} datagrams dropped by the full socket");
+        PrintDrops(vtep.Drops);
+        foreach (var segment in vtep.Segments)
+        {
+            Write("");
+            Write($"{segment.Ifname}: vni {segment.Vni} {(segment.Up ? "UP" : "DOWN")} mtu {segment.Mtu} mac {segment.Mac} fdb {segment.FdbEntries} neigh {segment.Neighbours}");
+            PrintCounters(segment);
+            PrintRemotes(segment);
+            PrintDrops(segment.Drops);
+        }
+    }
+
+    private static void PrintCounters(SegmentStatsJson segment)
+    {
+        var table = NewTable("counter", "value");
+        foreach (var (name, value) in segment.Counters) table.AddRow(name, Number(value));
+        AnsiConsole.Write(new Padder(table, new Padding(4, 0, 0, 0)));
+    }
+
+    private static void PrintRemotes(SegmentStatsJson segment)
+    {
+        if (segment.Remotes.Count == 0) return;
+        var table = NewTable("remote", "port", "vni", "origin", "tx datagrams", "tx bytes", "tx dropped", "rx datagrams", "rx bytes");
+        foreach (var remote in segment.Remotes)
+        {
+            table.AddRow(
+                remote.Dst, Number(remote.Port), Number(remote.Vni), remote.Configured ? "configured" : "learned", Number(remote.TxDatagrams), Number(remote.TxBytes),
+                Number(remote.TxDropped), Number(remote.RxDatagrams), Number(remote.RxBytes));
+        }
+
+        AnsiConsole.Write(new Padder(table, new Padding(4, 0, 0, 0)));
+    }
+
+    private static void PrintDrops(IReadOnlyList<DropJson> drops)
+    {
+        foreach (var drop in drops)
+            Write($"    dropped {drop.Direction} {drop.Count}: {drop.Reason}: {drop.Sentence}");
+    }
+
+    private static Table NewTable(params ReadOnlySpan<string> columns)
+    {
+        var table = new Table().Border(TableBorder.None);
+        for (var i = 0; i < columns.Length; i++)
+        {
+            var column = new TableColumn(columns[i]).NoWrap();
+            table.AddColumn(i == 0 ? column : column.RightAligned());
+        }
+
+        return table;
+    }
+
+    // Not through AnsiConsole.WriteLine: it breaks lines at the width of a terminal that a pipe does not have.
+    private static void Write(string line) => Console.Out.WriteLine(line);
+
+    private static string Number(long value) => value.ToString(CultureInfo.InvariantCulture);
+}

@@ -1,0 +1,85 @@
+using System.Globalization;
+using Sleeve.Control.Host;
+using Sleeve.DataPlane.Forwarding;
+using Sleeve.DataPlane.Wire;
+
+namespace Sleeve.Control.Cli;
+
+/// <summary>How the words of a command line are read; every reader takes the whole word or nothing.</summary>
+internal static class Words
+{
+    /// <summary>A VNI, 0 to 16777215.</summary>
+    public static bool Vni(string text, out Vni value)
+    {
+        var read = TryNumber(text, 0, DataPlane.Wire.Vni.MaxValue, out var number);
+        value = read ? new Vni((uint)number) : default;
+        return read;
+    }
+
+    /// <summary>A UDP port, 1 to 65535.</summary>
+    public static bool Port(string text, out ushort value)
+    {
+        var read = TryNumber(text, 1, ushort.MaxValue, out var number);
+        value = (ushort)number;
+        return read;
+    }
+
+    /// <summary>A range of UDP ports, MIN-MAX or one port.</summary>
+    public static bool PortRange(string text, out (ushort Min, ushort Max) value)
+    {
+        var dash = text.IndexOf('-', StringComparison.Ordinal);
+        value = default;
+        if (!Port(dash < 0 ? text : text[..dash], out var min) || !Port(dash < 0 ? text : text[(dash + 1)..], out var max) || min > max) return false;
+        value = (min, max);
+        return true;
+    }
+
+    /// <summary>A number within limits.</summary>
+    public static ReadWord<int> Number(int min, int max) => (string text, out int value) =>
+    {
+        var read = TryNumber(text, min, max, out var number);
+        value = (int)number;
+        return read;
+    };
+
+    /// <summary>An IPv4 or IPv6 address.</summary>
+    public static bool Address(string text, out InternetAddress value) => InternetAddress.TryParse(text, out value);
+
+    /// <summary>An address that one host can have and that needs no interface to be reached.</summary>
+    public static bool UnicastAddress(string text, out InternetAddress value) =>
+        InternetAddress.TryParse(text, out value) && value is { IsMulticast: false, IsUnspecified: false, IsIPv4Broadcast: false, IsIPv6LinkLocal: false };
+
+    /// <summary>An address with a prefix length.</summary>
+    public static bool Prefix(string text, out AddressPrefix value) =>
+        AddressPrefix.TryParse(text, out value) && !value.Address.IsMulticast && !value.Address.IsUnspecified;
+
+    /// <summary>A MAC address.</summary>
+    public static bool Mac(string text, out MacAddress value) => MacAddress.TryParse(text, out value);
+
+    /// <summary>A MAC address that a station can have.</summary>
+    public static bool StationMac(string text, out MacAddress value) => MacAddress.TryParse(text, out value) && value.IsValidSource;
+
+    /// <summary>An interface name.</summary>
+    public static bool LinkName(string text, out string value)
+    {
+        value = text;
+        return LinkInfo.IsValidName(text);
+    }
+
+    /// <summary>Any word that is not empty.</summary>
+    public static bool Text(string text, out string value)
+    {
+        value = text;
+        return text.Length > 0;
+    }
+
+    /// <summary>Whose datagrams to take.</summary>
+    public static bool Admission(string text, out Admission value)
+    {
+        value = text == "any" ? DataPlane.Forwarding.Admission.Any : DataPlane.Forwarding.Admission.Peers;
+        return text is "any" or "peers";
+    }
+
+    private static bool TryNumber(string text, long min, long max, out long value) =>
+        long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out value) && value >= min && value <= max;
+}

@@ -1,0 +1,213 @@
+using System.Globalization;
+using System.Runtime.InteropServices;
+using Sleeve.Control.Api;
+using Sleeve.Control.Cli;
+using Sleeve.Control.Host;
+using Sleeve.DataPlane;
+using Sleeve.DataPlane.Forwarding;
+using Sleeve.DataPlane.Interop;
+using Sleeve.DataPlane.Pipeline;
+using Sleeve.DataPlane.Wire;
+
+namespace Sleeve.Control.Up;
+
+/// <summary>Runs one VTEP until it is told to stop: sets up, says what it made, waits, takes down in reverse.</summary>
+internal sealed class ForegroundVtep : IAsyncDisposable
+{
+    private readonly UpOptions _options;
+    private readonly CancellationTokenSource _stop;
+    private readonly StderrLogger _logger = new("sleeve up");
+    private readonly List<OverlayDevice> _devices = [];
+    private readonly Dictionary<string, SegmentPort> _ports = [];
+    private NetworkNamespace? _tapNamespace;
+    private RouteNetlink? _tapHost;
+    private Vtep? _vtep;
+    private LinkMonitor? _monitor;
+    private ApiServer? _api;
+    private string? _fault;
+
+    private ForegroundVtep(UpOptions options, CancellationToken cancellation)
+    {
+        _options = options;
+        _stop = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+    }
+
+    /// <summary>Runs until SIGINT, SIGTERM, SIGHUP or a failure.</summary>
+    /// <returns>One of <see cref="ExitCode"/>.</returns>
+    public static async Task<int> RunAsync(UpOptions options, CancellationToken cancellation)
+    {
+        await using var run = new ForegroundVtep(options, cancellation);
+        // From here on a signal no longer kills but ends in order.
+        using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, run.OnSignal);
+        using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, run.OnSignal);
+        using var hangUp = PosixSignalRegistration.Create(PosixSignal.SIGHUP, run.OnSignal);
+        try
+        {
+            await run.SetUpAsync();
+            await run.WaitAsync();
+        }
+        catch (OperationCanceledException) when (run._stop.IsCancellationRequested)
+        {
+            // Told to stop while still setting up: as good an end as any.
+        }
+        catch (IOException failure)
+        {
+            // Every failure of the host and of a system call says in one line what happened and what to do.
+            return CommandLine.Fail("up", failure.Message);
+        }
+
+        return run._fault is { } fault ? CommandLine.Fail("up", fault) : ExitCode.Done;
+    }
+
+    private void OnSignal(PosixSignalContext context)
+    {
+        context.Cancel = true;
+        _stop.Cancel();
+    }
+
+    private async Task SetUpAsync()
+    {
+        // What can fail without leaving a trace comes first.
+        foreach (var path in SocketPaths()) SocketFile.Prepare(path);
+        using var underlayHost = RouteNetlink.Open();
+        _tapNamespace = _options.NetworkNamespace is { } name ? NetworkNamespace.Open(name) : null;
+        _tapHost = RouteNetlink.Open(_tapNamespace);
+        _vtep = OpenVtep(underlayHost);
+        var mtu = FindMtu(underlayHost, out var mtuSource);
+
+        foreach (var segment in _options.Segments)
+        {
+            _stop.Token.ThrowIfCancellationRequested();
+            var device = OverlayDevice.Make(_tapHost, _tapNamespace, segment, _options, mtu);
+            _devices.Add(device);
+            _ports.Add(segment.Name, AddSegment(segment, device));
+        }
+
+        _monitor = LinkMonitor.Start(
+            _tapNamespace, [.. _devices.Select(static device => device.Link.Index)], OnLinkChange, fault => Fail($"watching links failed: {fault.Message}"));
+        foreach (var device in _devices) device.SetUp();
+        _vtep.Start();
+        _api = await ApiServer.StartAsync(SocketPaths(), new VtepState(_vtep, _ports), _stop.Token);
+        Report(mtuSource);
+    }
+
+    private Vtep OpenVtep(RouteNetlink host)
+    {
+        var options = _options.Vtep;
+        try
+        {
+            return new Vtep(options, _logger);
+        }
+        catch (ErrnoException failure) when (failure is { Call: nameof(LibC.bind), Errno: LibC.EADDRINUSE })
+        {
+            var any = options.Local.IsIPv4 ? InternetAddress.AnyIPv4 : InternetAddress.AnyIPv6;
+            var holder = UdpPortHolder.Find(host, options.Port, any);
+            throw new HostException(holder is null
+                ? $"no UDP port of {options.SourcePortMin}-{options.SourcePortMax} is free: choose another range with --srcport"
+                : $"UDP port {options.Port} is held by {holder}: stop it, or choose another port with --dstport");
+        }
+        catch (ErrnoException failure) when (failure is { Call: nameof(LibC.bind), Errno: LibC.EADDRNOTAVAIL })
+        {
+            throw new HostException($"--local {options.Local}: is not an address of this host (ip address show)");
+        }
+        catch (ErrnoException failure) when (failure is { Call: nameof(LibC.bind), Errno: LibC.EACCES })
+        {
+            throw new HostException($"{failure.Message}: ports below 1024 need CAP_NET_BIND_SERVICE");
+        }
+    }
+
+    private int FindMtu(RouteNetlink host, out string source)
+    {
+        source = "--mtu";
+        if (_options.Mtu is { } given) return given;
+        var found = OverlayMtu.Find(host, _options.Vtep.Local, _options.Remotes);
+        foreach (var unreachable in found.Unreachable) _logger.Say($"{unreachable} (frames for it are dropped and counted until there is one)");
+        source = found.Source;
+        return found.Mtu;
+    }
+
+    private SegmentPort AddSegment(SegmentOptions options, OverlayDevice device)
+    {
+        var self = new VtepAddress(_options.Vtep.Local, _options.Vtep.Port);
+        var segment = new Segment(options, self) { DeviceMac = device.Link.Mac, Mtu = device.Link.Mtu };
+        segment.SetUp(device.Link.IsUp, Vtep.NowMilliseconds);
+        foreach (var remote in _options.Remotes)
+            segment.Fdb.Append(MacAddress.Zero, new VtepAddress(remote, self.Port), options.Vni, EntryKind.Permanent, Vtep.NowMilliseconds);
+        return _vtep!.AddSegment(segment, device.Tap);
+    }
+
+    private void OnLinkChange(LinkChange change)
+    {
+        if (_devices.Find(candidate => candidate.Link.Index == change.Now.Index) is not { } device) return;
+        var port = _ports.Values.First(candidate => ((TapPort)candidate.Tap).Device == device.Tap);
+        var segment = port.Segment;
+        segment.DeviceMac = change.Now.Mac;
+        segment.Mtu = change.Now.Mtu;
+        if (change.Changes.HasFlag(LinkChanges.Deleted))
+        {
+            device.MarkGone();
+            _vtep!.RemoveSegment(segment.Options.Vni);
+            Fail($"{segment.Options.Name} was deleted or moved to another network namespace by somebody else; start again");
+            return;
+        }
+
+        if (!change.Changes.HasFlag(LinkChanges.Up)) return;
+        segment.SetUp(change.Now.IsUp, Vtep.NowMilliseconds);
+        if (_api is null) return;
+        if (change.Before.IsUp && !change.Now.IsUp) _logger.Say($"{segment.Options.Name} is down: what was learned is forgotten, frames are dropped and counted");
+        if (!change.Before.IsUp && change.Now.IsUp) _logger.Say($"{segment.Options.Name} is up");
+    }
+
+    private void Fail(string fault)
+    {
+        _fault = fault;
+        _stop.Cancel();
+    }
+
+    private async Task WaitAsync()
+    {
+        var stopped = Task.Delay(Timeout.Infinite, _stop.Token);
+        if (await Task.WhenAny(stopped, _vtep!.Failure) == _vtep.Failure) _fault = $"a worker failed: {(await _vtep.Failure).Message}";
+        else if (_fault is null) _logger.Say("stopping");
+    }
+
+    private void Report(string mtuSource)
+    {
+        var vtep = _options.Vtep;
+        foreach (var device in _devices)
+        {
+            var (link, segment) = (device.Link, _ports[device.Link.Name].Segment);
+            var origin = device.IsMade ? "made" : "found, will be left as it was";
+            _logger.Say($"{link.Name} ({origin}) carries vni {segment.Options.Vni}: MTU {link.Mtu} from {mtuSource}, MAC {link.Mac}");
+        }
+
+        var buffer = _vtep!.ReceiveBufferBytes / 2;
+        var wish = UdpUnderlay.ReceiveBufferBytes;
+        var shortfall = buffer < wish ? $" (asked for {Size(wish)}; without CAP_NET_ADMIN on the host raise it: sysctl net.core.rmem_max={wish})" : "";
+        _logger.Say(
+            $"underlay {(vtep.Local.IsUnspecified ? "address by route" : vtep.Local)}, UDP port {vtep.Port}, source ports {vtep.SourcePortMin}-{vtep.SourcePortMax} "
+            + $"(at most {_vtep.SourcePortsLimit} open), receive buffer {Size(buffer)}{shortfall}");
+        _logger.Say(_options.Remotes.Count == 0
+            ? "no remote yet: add one with sleeve fdb append 00:00:00:00:00:00, or let them be learned; datagrams of any VTEP are admitted until one is configured"
+            : $"broadcast, unknown and multicast frames go to {string.Join(", ", _options.Remotes)}; {(_options.Segments[0].Admission == Admission.Any ? "datagrams of any VTEP are admitted" : "only configured VTEPs are admitted")}");
+        _logger.Say($"commands on {string.Join(", ", SocketPaths())}");
+        _logger.Say("ready");
+    }
+
+    private static string Size(int bytes) => string.Create(CultureInfo.InvariantCulture, $"{bytes / 1024} KiB");
+
+    private IReadOnlyList<string> SocketPaths() =>
+        _options.Socket is { } socket ? [socket] : [.. _options.Segments.Select(static segment => SocketFile.Of(segment.Name))];
+
+    /// <summary>Takes everything down, in the reverse of the order it was made.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        if (_api is not null) await _api.DisposeAsync();
+        _monitor?.Dispose();
+        _vtep?.Dispose();
+        for (var i = _devices.Count - 1; i >= 0; i--) _devices[i].Dispose();
+        _tapHost?.Dispose();
+        _tapNamespace?.Dispose();
+        _stop.Dispose();
+    }
+}

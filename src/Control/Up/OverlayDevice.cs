@@ -1,0 +1,182 @@
+using Sleeve.Control.Host;
+using Sleeve.DataPlane.Forwarding;
+using Sleeve.DataPlane.Interop;
+
+namespace Sleeve.Control.Up;
+
+/// <summary>
+/// The TAP of a segment: made, or adopted as it was found, and then configured. Everything that is changed is noted with how to undo it, so that
+/// the end removes what was made and leaves what was found, also when the set-up fails half-way.
+/// </summary>
+internal sealed class OverlayDevice : IDisposable
+{
+    private const string TunPath = "/dev/net/tun";
+
+    private readonly RouteNetlink _host;
+    private readonly Stack<Action> _undo = new();
+    private readonly string _name;
+    private volatile bool _isGone;
+
+    private OverlayDevice(RouteNetlink host, string name)
+    {
+        _host = host;
+        _name = name;
+    }
+
+    /// <summary>Its queue.</summary>
+    public TapDevice Tap { get; private set; } = null!;
+
+    /// <summary>The link, as it was configured.</summary>
+    public LinkInfo Link { get; private set; } = null!;
+
+    /// <summary>True if it was made here and will vanish at the end.</summary>
+    public bool IsMade { get; private set; }
+
+    /// <summary>Makes or adopts the TAP of a segment and configures it, all but setting it up.</summary>
+    /// <param name="host">The configuration of the namespace that the TAP is in; stays the caller's, who keeps it until this is disposed.</param>
+    /// <param name="where">That namespace; null for the current one.</param>
+    /// <param name="segment">The segment.</param>
+    /// <param name="options">What was asked for.</param>
+    /// <param name="mtu">The MTU to set.</param>
+    /// <exception cref="HostException">It cannot be done; nothing is left changed.</exception>
+    public static OverlayDevice Make(RouteNetlink host, NetworkNamespace? where, SegmentOptions segment, UpOptions options, int mtu)
+    {
+        var device = new OverlayDevice(host, segment.Name);
+        try
+        {
+            device.Open(where, options.TapDescriptor);
+            device.Configure(options, mtu);
+            return device;
+        }
+        catch
+        {
+            device.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Sets the TAP up.</summary>
+    public void SetUp()
+    {
+        if (Link.IsUp) return;
+        _host.SetUp(Link.Index, up: true);
+        Undo(() => _host.SetUp(Link.Index, up: false));
+    }
+
+    /// <summary>Tells that the interface is gone, so that there is nothing left to undo on it.</summary>
+    public void MarkGone() => _isGone = true;
+
+    private void Open(NetworkNamespace? where, int? descriptor)
+    {
+        var existing = _host.FindLink(_name);
+        if (existing is { Tun: not { IsTap: true } })
+            throw new HostException($"{_name} is taken: it is a {Describe(existing)} interface; choose another name, or remove it: ip link del {_name}");
+        if (descriptor is { } passed)
+        {
+            Adopt(passed, existing);
+            return;
+        }
+
+        try
+        {
+            var multiQueue = existing?.Tun?.IsMultiQueue ?? false;
+            Tap = where is null ? TapDevice.Open(_name, multiQueue) : where.Run(() => TapDevice.Open(_name, multiQueue));
+        }
+        catch (ErrnoException failure)
+        {
+            throw new HostException(Explain(failure), failure.Errno);
+        }
+
+        Link = _host.GetLink(_name);
+        IsMade = existing is null;
+    }
+
+    private void Adopt(int descriptor, LinkInfo? existing)
+    {
+        try
+        {
+            var identity = TapDevice.Identify(descriptor);
+            if (identity.Name != _name) throw new HostException($"--tap-fd {descriptor}: is attached to {identity.Name}; must be attached to {_name}");
+            Link = existing ?? throw new HostException($"--tap-fd {descriptor}: its interface {_name} is not in this network namespace; name the right one with --netns");
+            Tap = TapDevice.FromDescriptor(descriptor);
+        }
+        catch (ErrnoException)
+        {
+            throw new HostException($"--tap-fd {descriptor}: is not an open descriptor of an attached TAP");
+        }
+        catch (NotSupportedException)
+        {
+            throw new HostException($"--tap-fd {descriptor}: must be a TAP that was opened with IFF_NO_PI and IFF_VNET_HDR");
+        }
+    }
+
+    private void Configure(UpOptions options, int mtu)
+    {
+        var before = Link;
+        if (options.Mac is { } mac && mac != before.Mac)
+        {
+            _host.SetMac(before.Index, mac);
+            Undo(() => _host.SetMac(before.Index, before.Mac));
+        }
+
+        if (mtu != before.Mtu)
+        {
+            _host.SetMtu(before.Index, mtu);
+            Undo(() => _host.SetMtu(before.Index, before.Mtu));
+        }
+
+        if (options.Bridge is { } name)
+        {
+            var bridge = _host.FindLink(name) ?? throw new HostException($"--bridge {name}: there is no such interface; make it: ip link add {name} type bridge");
+            if (bridge.Kind != "bridge") throw new HostException($"--bridge {name}: is a {Describe(bridge)} interface; must be a bridge");
+            if (before.MasterIndex != bridge.Index)
+            {
+                _host.SetMaster(before.Index, bridge.Index);
+                Undo(() => _host.SetMaster(before.Index, before.MasterIndex));
+            }
+        }
+
+        foreach (var address in options.Addresses)
+            if (_host.AddAddress(before.Index, address)) Undo(() => _host.RemoveAddress(before.Index, address));
+        Link = _host.FindLink(before.Index) ?? throw new HostException($"{_name} was removed while it was being set up");
+    }
+
+    private void Undo(Action action) => _undo.Push(action);
+
+    private string Explain(ErrnoException failure) => failure switch
+    {
+        { Call: nameof(LibC.open), Errno: LibC.ENOENT or LibC.ENODEV or LibC.ENXIO } =>
+            $"there is no {TunPath}: load the kernel's tun module (modprobe tun), or pass the device into the container (--device {TunPath})",
+        { Call: nameof(LibC.open) } => $"cannot open {TunPath}: {ErrnoException.Describe(failure.Errno)}: run as root, or let the user have it (chmod 0666 {TunPath})",
+        { Errno: LibC.EPERM } => $"cannot make {_name}: CAP_NET_ADMIN is missing: run as root, or in a user namespace of its own (unshare -Urn)",
+        { Errno: LibC.EBUSY } => $"{_name} is in use: another process has this TAP open; stop it or choose another name",
+        { Errno: LibC.EINVAL } => $"cannot open {_name}: the kernel refuses the name, or the TAP cannot take another queue",
+        _ => $"cannot open {_name}: {ErrnoException.Describe(failure.Errno)}",
+    };
+
+    private static string Describe(LinkInfo link) => link switch
+    {
+        { Tun: not null } => "tun",
+        { Kind: "" } => "physical",
+        _ => link.Kind,
+    };
+
+    /// <summary>Undoes what was done; an interface that was made here vanishes with its queue.</summary>
+    public void Dispose()
+    {
+        while (!_isGone && !IsMade && _undo.TryPop(out var undo))
+        {
+            try
+            {
+                undo();
+            }
+            catch (HostException failure)
+            {
+                // Whoever changed it meanwhile has the last word; the rest is still put back.
+                Console.Error.WriteLine($"sleeve up: {failure.Message}");
+            }
+        }
+
+        Tap?.Dispose();
+    }
+}

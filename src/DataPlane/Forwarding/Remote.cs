@@ -1,0 +1,77 @@
+using Sleeve.DataPlane.Wire;
+
+namespace Sleeve.DataPlane.Forwarding;
+
+/// <summary>
+/// One destination of a segment: a VTEP and the VNI to use towards it. Immutable but for its bookkeeping; one object for one destination, so
+/// that references can be compared and counters have a home.
+/// </summary>
+public sealed class Remote
+{
+    private long _datagramsSent;
+    private long _bytesSent;
+    private long _datagramsReceived;
+    private long _bytesReceived;
+    private long _drops;
+
+    internal Remote(VtepAddress address, Vni vni, bool isSelf)
+    {
+        Address = address;
+        Vni = vni;
+        IsSelf = isSelf;
+        Alone = new ReplicationList([this]);
+    }
+
+    /// <summary>Where datagrams go.</summary>
+    public VtepAddress Address { get; }
+
+    /// <summary>The VNI they carry; the segment's own unless an FDB entry says otherwise.</summary>
+    public Vni Vni { get; }
+
+    /// <summary>True if the address is this VTEP's own: nothing is ever sent there, it would only come back.</summary>
+    public bool IsSelf { get; }
+
+    /// <summary>True for 0.0.0.0 and ::, which an operator sets to have frames dropped.</summary>
+    public bool IsNull => Address.Address.IsUnspecified;
+
+    /// <summary>True while a static or permanent FDB entry names it: only then its datagrams are admitted under <see cref="Admission.Peers"/>.</summary>
+    public bool IsConfigured => Volatile.Read(ref ConfiguredEntries) > 0;
+
+    /// <summary>The list of only this remote.</summary>
+    public ReplicationList Alone { get; }
+
+    /// <summary>Datagrams the kernel took, VXLAN and frame bytes in them; datagrams admitted from it; datagrams that could not be sent.</summary>
+    public RemoteCounters Counters => new(
+        Interlocked.Read(ref _datagramsSent), Interlocked.Read(ref _bytesSent), Interlocked.Read(ref _datagramsReceived), Interlocked.Read(ref _bytesReceived), Interlocked.Read(ref _drops));
+
+    /// <summary>FDB entries, static or permanent, that name it; changed under the table's lock.</summary>
+    internal int ConfiguredEntries;
+
+    /// <summary>When an entry last named it or a datagram of it was admitted, in milliseconds of the segment's clock.</summary>
+    internal long LastUsedMilliseconds;
+
+    // Several workers count here, so callers add up a run of datagrams first.
+    internal void CountSent(long datagrams, long bytes, long drops)
+    {
+        Interlocked.Add(ref _datagramsSent, datagrams);
+        Interlocked.Add(ref _bytesSent, bytes);
+        if (drops != 0) Interlocked.Add(ref _drops, drops);
+    }
+
+    internal void CountReceived(long datagrams, long bytes)
+    {
+        Interlocked.Add(ref _datagramsReceived, datagrams);
+        Interlocked.Add(ref _bytesReceived, bytes);
+    }
+
+    /// <inheritdoc/>
+    public override string ToString() => $"{Address} vni {Vni}";
+}
+
+/// <summary>What went to and came from a remote since it became known.</summary>
+/// <param name="DatagramsSent">Datagrams the kernel took.</param>
+/// <param name="BytesSent">UDP payload bytes in them.</param>
+/// <param name="DatagramsReceived">Datagrams admitted.</param>
+/// <param name="BytesReceived">UDP payload bytes in them.</param>
+/// <param name="Drops">Datagrams that could not be sent, whatever the reason.</param>
+public readonly record struct RemoteCounters(long DatagramsSent, long BytesSent, long DatagramsReceived, long BytesReceived, long Drops);

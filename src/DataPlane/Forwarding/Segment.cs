@@ -1,0 +1,66 @@
+using Sleeve.DataPlane.Wire;
+
+namespace Sleeve.DataPlane.Forwarding;
+
+/// <summary>
+/// One overlay layer-2 network on this VTEP: its FDB, its neighbours and the remotes it knows. Shared by all workers; what changes at run time is
+/// published by single writes.
+/// </summary>
+public sealed class Segment
+{
+    private ulong _deviceMac;
+    private int _mtu = 1500;
+    private volatile bool _isUp = true;
+
+    /// <summary>Makes an empty segment.</summary>
+    /// <param name="options">Validated options.</param>
+    /// <param name="self">This VTEP's own underlay address and port; the address may be unspecified.</param>
+    public Segment(SegmentOptions options, VtepAddress self)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        Options = options;
+        Self = self;
+        Remotes = new RemoteTable(options, self);
+        Fdb = new ForwardingTable(options, Remotes, self);
+    }
+
+    /// <summary>What it was made with.</summary>
+    public SegmentOptions Options { get; }
+
+    /// <summary>This VTEP's own underlay address and port.</summary>
+    public VtepAddress Self { get; }
+
+    /// <summary>MAC → VTEPs.</summary>
+    public ForwardingTable Fdb { get; }
+
+    /// <summary>IP → MAC, for the ARP and ND proxy.</summary>
+    public NeighbourTable Neighbours { get; } = new();
+
+    /// <summary>The VTEPs known.</summary>
+    public RemoteTable Remotes { get; }
+
+    /// <summary>MAC of the TAP interface: a received frame that claims it is dropped.</summary>
+    public MacAddress DeviceMac
+    {
+        get => MacAddress.FromValue(Volatile.Read(ref _deviceMac));
+        set => Volatile.Write(ref _deviceMac, value.Value);
+    }
+
+    /// <summary>MTU of the TAP interface in bytes; cuts super-frames of unknown segment size.</summary>
+    public int Mtu
+    {
+        get => Volatile.Read(ref _mtu);
+        set => Volatile.Write(ref _mtu, value);
+    }
+
+    /// <summary>Whether the TAP interface is up. Going down flushes dynamic entries, as the kernel's device does; nothing is delivered until it is up.</summary>
+    public bool IsUp => _isUp;
+
+    /// <summary>Tells that the TAP interface went up or down.</summary>
+    public void SetUp(bool isUp, long nowMilliseconds)
+    {
+        var wasUp = _isUp;
+        _isUp = isUp;
+        if (wasUp && !isUp) Fdb.Flush(all: false, nowMilliseconds);
+    }
+}

@@ -1,0 +1,110 @@
+using System.Runtime.InteropServices;
+
+namespace Sleeve.DataPlane.Interop;
+
+/// <summary>
+/// Receives up to a fixed number of datagrams in one recvmmsg(2), each into its own slot of a slab. Reused for every batch; one thread.
+/// </summary>
+public sealed unsafe class DatagramReceiver : IDisposable
+{
+    private const int ControlSize = 128;
+    private static readonly int ControlHeaderSize = Align(sizeof(LibC.cmsghdr));
+
+    private readonly PinnedSlab _slab;
+    private readonly LibC.mmsghdr* _messages;
+    private readonly LibC.iovec* _slices;
+    private readonly byte* _names;
+    private readonly byte* _controls;
+    private uint _overflows;
+
+    /// <summary>Points every message at its slot.</summary>
+    /// <param name="slab">Where datagrams land; kept alive by this object.</param>
+    /// <param name="count">Datagrams a batch, at most.</param>
+    /// <param name="slotSize">Bytes from one slot to the next.</param>
+    /// <param name="offset">Bytes left free at the start of each slot.</param>
+    public DatagramReceiver(PinnedSlab slab, int count, int slotSize, int offset)
+    {
+        ArgumentNullException.ThrowIfNull(slab);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan((long)count * slotSize, slab.Length);
+        _slab = slab;
+        Capacity = count;
+        _messages = (LibC.mmsghdr*)NativeMemory.AllocZeroed((nuint)count, (nuint)sizeof(LibC.mmsghdr));
+        _slices = (LibC.iovec*)NativeMemory.AllocZeroed((nuint)count, (nuint)sizeof(LibC.iovec));
+        _names = (byte*)NativeMemory.AllocZeroed((nuint)count, SocketAddressLayout.Size);
+        _controls = (byte*)NativeMemory.AllocZeroed((nuint)count, ControlSize);
+        for (var i = 0; i < count; i++)
+        {
+            _slices[i] = new LibC.iovec { iov_base = slab.AddressOf((i * slotSize) + offset), iov_len = (nuint)(slotSize - offset) };
+            _messages[i].msg_hdr = new LibC.msghdr
+            {
+                msg_name = _names + (i * SocketAddressLayout.Size),
+                msg_iov = _slices + i,
+                msg_iovlen = 1,
+                msg_control = _controls + (i * ControlSize),
+            };
+        }
+    }
+
+    /// <summary>Datagrams a batch, at most.</summary>
+    public int Capacity { get; }
+
+    /// <summary>Datagrams the socket dropped because its buffer was full, as of the last one received (SO_RXQ_OVFL); wraps at 2³².</summary>
+    public uint Overflows => _overflows;
+
+    /// <summary>Receives what is there.</summary>
+    /// <returns>Datagrams received; 0 if there are none. A pending error of the socket counts as none and is gone with this call.</returns>
+    public int Receive(UnderlaySocket socket)
+    {
+        ArgumentNullException.ThrowIfNull(socket);
+        for (var i = 0; i < Capacity; i++)
+        {
+            _messages[i].msg_hdr.msg_namelen = SocketAddressLayout.Size;
+            _messages[i].msg_hdr.msg_controllen = ControlSize;
+        }
+
+        var received = LibC.recvmmsg(socket.Descriptor, _messages, (uint)Capacity, LibC.MSG_DONTWAIT, null);
+        GC.KeepAlive(_slab);
+        if (received <= 0) return 0;
+        ReadControl(_messages[received - 1].msg_hdr);
+        return received;
+    }
+
+    /// <summary>Bytes of a received datagram.</summary>
+    public int LengthOf(int index) => (int)_messages[index].msg_len;
+
+    /// <summary>True if the datagram was longer than its slot, so that its end is lost.</summary>
+    public bool IsCut(int index) => (_messages[index].msg_hdr.msg_flags & LibC.MSG_TRUNC) != 0;
+
+    /// <summary>Sender's address, 4 or 16 bytes, valid until the next <see cref="Receive"/>.</summary>
+    public ReadOnlySpan<byte> AddressOf(int index) => SocketAddressLayout.Address(_names + (index * SocketAddressLayout.Size));
+
+    /// <summary>Sender's UDP port.</summary>
+    public ushort PortOf(int index) => SocketAddressLayout.Port(_names + (index * SocketAddressLayout.Size));
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        NativeMemory.Free(_messages);
+        NativeMemory.Free(_slices);
+        NativeMemory.Free(_names);
+        NativeMemory.Free(_controls);
+    }
+
+    // CMSG_FIRSTHDR and CMSG_NXTHDR of cmsg(3): records aligned to the size of size_t.
+    private void ReadControl(in LibC.msghdr message)
+    {
+        var at = (byte*)message.msg_control;
+        var left = (int)message.msg_controllen;
+        while (left >= ControlHeaderSize)
+        {
+            var header = (LibC.cmsghdr*)at;
+            var length = (int)header->cmsg_len;
+            if (length < ControlHeaderSize || length > left) return;
+            if (header->cmsg_level == LibC.SOL_SOCKET && header->cmsg_type == LibC.SO_RXQ_OVFL) _overflows = *(uint*)(at + ControlHeaderSize);
+            at += Align(length);
+            left -= Align(length);
+        }
+    }
+
+    private static int Align(int length) => (length + sizeof(nuint) - 1) & ~(sizeof(nuint) - 1);
+}

@@ -1,0 +1,106 @@
+using System.Runtime.InteropServices;
+
+namespace Sleeve.DataPlane.Interop;
+
+/// <summary>
+/// Collects datagrams, each of one or more slices of a slab, and sends them by sendmmsg(2). Reused for every batch; one thread. The slices'
+/// bytes are read when sent, so they must stay as they are until then.
+/// </summary>
+public sealed unsafe class DatagramSender : IDisposable
+{
+    private readonly PinnedSlab _slab;
+    private readonly LibC.mmsghdr* _messages;
+    private readonly LibC.iovec* _slices;
+    private readonly byte* _names;
+    private readonly int _sliceCapacity;
+    private int _sliceCount;
+
+    /// <summary>Makes an empty collection.</summary>
+    /// <param name="slab">Where the slices are; kept alive by this object.</param>
+    /// <param name="capacity">Datagrams, at most.</param>
+    /// <param name="sliceCapacity">Slices of all datagrams together, at most.</param>
+    public DatagramSender(PinnedSlab slab, int capacity, int sliceCapacity)
+    {
+        _slab = slab;
+        Capacity = capacity;
+        _sliceCapacity = sliceCapacity;
+        _messages = (LibC.mmsghdr*)NativeMemory.AllocZeroed((nuint)capacity, (nuint)sizeof(LibC.mmsghdr));
+        _slices = (LibC.iovec*)NativeMemory.AllocZeroed((nuint)sliceCapacity, (nuint)sizeof(LibC.iovec));
+        _names = (byte*)NativeMemory.AllocZeroed((nuint)capacity, SocketAddressLayout.Size);
+    }
+
+    /// <summary>Datagrams, at most.</summary>
+    public int Capacity { get; }
+
+    /// <summary>Datagrams collected.</summary>
+    public int Count { get; private set; }
+
+    /// <summary>Forgets what was collected.</summary>
+    public void Clear() => Count = _sliceCount = 0;
+
+    /// <summary>Begins a datagram; its slices follow by <see cref="AddSlice"/>.</summary>
+    /// <param name="address">4 or 16 bytes, network order; copied.</param>
+    /// <param name="port">UDP destination port.</param>
+    public void Begin(ReadOnlySpan<byte> address, ushort port)
+    {
+        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(Count, Capacity);
+        var name = _names + (Count * SocketAddressLayout.Size);
+        _messages[Count].msg_hdr = new LibC.msghdr
+        {
+            msg_name = name,
+            msg_namelen = SocketAddressLayout.Write(name, address, port),
+            msg_iov = _slices + _sliceCount,
+        };
+        Count++;
+    }
+
+    /// <summary>Adds a slice of the slab to the datagram begun last.</summary>
+    public void AddSlice(int offset, int length)
+    {
+        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(_sliceCount, _sliceCapacity);
+        _slices[_sliceCount++] = new LibC.iovec { iov_base = _slab.AddressOf(offset), iov_len = (nuint)length };
+        _messages[Count - 1].msg_hdr.msg_iovlen++;
+    }
+
+    /// <summary>Sends a run of datagrams. An error of one does not keep the others from being sent, but a full socket does.</summary>
+    /// <param name="socket">Where from.</param>
+    /// <param name="first">Index of the first.</param>
+    /// <param name="count">How many.</param>
+    /// <param name="errors">One place a datagram of the run: 0 if the kernel took it, else its errno.</param>
+    public void Send(UnderlaySocket socket, int first, int count, Span<int> errors)
+    {
+        ArgumentNullException.ThrowIfNull(socket);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(first + count, Count);
+        errors = errors[..count];
+        errors.Clear();
+        for (var done = 0; done < count;)
+        {
+            var sent = LibC.sendmmsg(socket.Descriptor, _messages + first + done, (uint)(count - done), LibC.MSG_DONTWAIT | LibC.MSG_NOSIGNAL);
+            if (sent > 0)
+            {
+                done += sent;
+                continue;
+            }
+
+            var errno = Marshal.GetLastPInvokeError();
+            if (errno == LibC.EINTR) continue;
+            if (errno == LibC.EAGAIN)
+            {
+                errors[done..].Fill(LibC.EAGAIN);
+                break;
+            }
+
+            errors[done++] = errno;
+        }
+
+        GC.KeepAlive(_slab);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        NativeMemory.Free(_messages);
+        NativeMemory.Free(_slices);
+        NativeMemory.Free(_names);
+    }
+}

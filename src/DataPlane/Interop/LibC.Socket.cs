@@ -1,0 +1,114 @@
+using System.Runtime.InteropServices;
+
+namespace Sleeve.DataPlane.Interop;
+
+// sys/socket.h, netinet/in.h, netinet/udp.h, asm-generic/socket.h, linux/filter.h
+public static unsafe partial class LibC
+{
+    public const int AF_INET = 2;
+    public const int AF_INET6 = 10;
+    public const int SOCK_DGRAM = 2;
+    public const int SOCK_NONBLOCK = 0x800;
+    public const int SOCK_CLOEXEC = 0x80000;
+
+    public const int SOL_SOCKET = 1;
+    public const int SO_SNDBUF = 7;
+    public const int SO_RCVBUF = 8;
+    public const int SO_NO_CHECK = 11;
+    public const int SO_REUSEPORT = 15;
+    public const int SO_ATTACH_FILTER = 26;
+    public const int SO_SNDBUFFORCE = 32;
+    public const int SO_RCVBUFFORCE = 33;
+    public const int SO_RXQ_OVFL = 40;
+
+    public const int IPPROTO_IP = 0;
+    public const int IPPROTO_UDP = 17;
+    public const int IPPROTO_IPV6 = 41;
+    public const int IP_MTU_DISCOVER = 10;
+    public const int IP_PMTUDISC_DONT = 0;
+    public const int IPV6_MTU_DISCOVER = 23;
+    public const int IPV6_V6ONLY = 26;
+    public const int IPV6_PMTUDISC_DONT = 0;
+    public const int UDP_NO_CHECK6_TX = 101;
+    public const int UDP_NO_CHECK6_RX = 102;
+
+    public const int MSG_DONTWAIT = 0x40;
+    public const int MSG_TRUNC = 0x20;
+    public const int MSG_NOSIGNAL = 0x4000;
+
+    [LibraryImport(libc, SetLastError = true)]
+    public static partial int socket(int domain, int type, int protocol);
+
+    [LibraryImport(libc, SetLastError = true)]
+    public static partial int bind(int sockfd, void* addr, uint addrlen);
+
+    [LibraryImport(libc, SetLastError = true)]
+    public static partial int getsockname(int sockfd, void* addr, uint* addrlen);
+
+    [LibraryImport(libc, SetLastError = true)]
+    public static partial int setsockopt(int sockfd, int level, int optname, void* optval, uint optlen);
+
+    [LibraryImport(libc, SetLastError = true)]
+    public static partial int getsockopt(int sockfd, int level, int optname, void* optval, uint* optlen);
+
+    [LibraryImport(libc, SetLastError = true)]
+    public static partial int recvmmsg(int sockfd, mmsghdr* msgvec, uint vlen, int flags, void* timeout);
+
+    [LibraryImport(libc, SetLastError = true)]
+    public static partial int sendmmsg(int sockfd, mmsghdr* msgvec, uint vlen, int flags);
+
+    public struct sockaddr_in
+    {
+        public ushort sin_family;
+        public ushort sin_port;
+        public uint sin_addr;
+        public fixed byte sin_zero[8];
+    }
+
+    public struct sockaddr_in6
+    {
+        public ushort sin6_family;
+        public ushort sin6_port;
+        public uint sin6_flowinfo;
+        public fixed byte sin6_addr[16];
+        public uint sin6_scope_id;
+    }
+
+    public struct msghdr
+    {
+        public void* msg_name;
+        public uint msg_namelen;
+        public iovec* msg_iov;
+        public nuint msg_iovlen;
+        public void* msg_control;
+        public nuint msg_controllen;
+        public int msg_flags;
+    }
+
+    public struct mmsghdr
+    {
+        public msghdr msg_hdr;
+        public uint msg_len;
+    }
+
+    public struct cmsghdr
+    {
+        public nuint cmsg_len;
+        public int cmsg_level;
+        public int cmsg_type;
+    }
+
+    public struct sock_filter
+    {
+        public ushort code;
+        public byte jt;
+        public byte jf;
+        public uint k;
+    }
+
+    public struct sock_fprog
+    {
+        public ushort len;
+        public sock_filter* filter;
+    }
+}

@@ -1,0 +1,44 @@
+namespace Sleeve.DataPlane.Pipeline;
+
+/// <summary>What a worker counts besides drops: frames, bytes and events since the segment was made.</summary>
+public enum Counter
+{
+    /// <summary>Frames taken from the TAP.</summary>
+    TapReceived,
+
+    /// <summary>Bytes in them.</summary>
+    TapReceivedBytes,
+
+    /// <summary>Frames written to the TAP, answers of the proxy not counted.</summary>
+    TapSent,
+
+    /// <summary>Bytes in them.</summary>
+    TapSentBytes,
+
+    /// <summary>Requests that the ARP and ND proxy answered.</summary>
+    Proxied,
+
+    /// <summary>Copies beyond the first that head-end replication made.</summary>
+    Replicated,
+
+    /// <summary>Frames that went to the default destinations.</summary>
+    Flooded,
+
+    /// <summary>Datagrams received for the segment.</summary>
+    DatagramsReceived,
+
+    /// <summary>Datagrams the kernel took.</summary>
+    DatagramsSent,
+
+    /// <summary>Stations learned.</summary>
+    Learned,
+
+    /// <summary>Stations that moved from one VTEP to another.</summary>
+    Moved,
+
+    /// <summary>Frames whose new source was not learned because the table was full or busy.</summary>
+    NotLearned,
+
+    /// <summary>Frames whose unfinished checksum or size was recognised and handed to the kernel to finish.</summary>
+    OffloadRecognised,
+}

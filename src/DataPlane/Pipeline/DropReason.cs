@@ -1,0 +1,93 @@
+namespace Sleeve.DataPlane.Pipeline;
+
+/// <summary>
+/// Why a frame or datagram ended badly. Each is counted per segment, or for the whole VTEP where no segment is known yet, and explained by
+/// <see cref="DropReasons.Describe"/>.
+/// </summary>
+public enum DropReason
+{
+    /// <summary>Shorter than the headers it must have: VXLAN (8 bytes) and Ethernet (14).</summary>
+    Truncated,
+
+    /// <summary>The I flag is not set (RFC 7348, section 5).</summary>
+    NoVniFlag,
+
+    /// <summary>A reserved bit is set and the segment is strict.</summary>
+    ReservedBits,
+
+    /// <summary>No segment has this VNI here.</summary>
+    UnknownVni,
+
+    /// <summary>The sender is not a VTEP of the segment (RFC 7348, section 7).</summary>
+    UnknownVtep,
+
+    /// <summary>The source MAC is the TAP's own: a loop, or somebody pretends.</summary>
+    OwnMac,
+
+    /// <summary>The source MAC is multicast, broadcast or zero.</summary>
+    InvalidSource,
+
+    /// <summary>Says it is IP, but is shorter than an IP header.</summary>
+    TruncatedIp,
+
+    /// <summary>A static or permanent FDB entry puts the source behind another VTEP.</summary>
+    StaticConflict,
+
+    /// <summary>The TAP is down.</summary>
+    DeviceDown,
+
+    /// <summary>The kernel did not take the frame on the TAP.</summary>
+    TapRejected,
+
+    /// <summary>No FDB entry, and no default destination.</summary>
+    NoRemoteVtep,
+
+    /// <summary>The FDB entry's destination is 0.0.0.0 or ::.</summary>
+    NullDestination,
+
+    /// <summary>The destination is this VTEP itself.</summary>
+    Hairpin,
+
+    /// <summary>No route to the VTEP, or none that works now.</summary>
+    NoRoute,
+
+    /// <summary>Longer than the path or UDP takes.</summary>
+    TooBig,
+
+    /// <summary>The socket's send buffer is full.</summary>
+    WouldBlock,
+
+    /// <summary>The kernel refused the datagram for another reason, such as a firewall rule.</summary>
+    Rejected,
+}
+
+/// <summary>The sentences behind <see cref="DropReason"/>.</summary>
+public static class DropReasons
+{
+    /// <summary>How many there are.</summary>
+    public static int Count { get; } = Enum.GetValues<DropReason>().Length;
+
+    /// <summary>What happened and, where something can be done, what.</summary>
+    public static string Describe(DropReason reason) => reason switch
+    {
+        DropReason.Truncated => "shorter than a VXLAN and an Ethernet header",
+        DropReason.NoVniFlag => "the VXLAN header does not have its I flag set",
+        DropReason.ReservedBits => "a reserved bit of the VXLAN header is set (--strict drops these, as the kernel does)",
+        DropReason.UnknownVni => "no segment here has this VNI",
+        DropReason.UnknownVtep => "the sender is not a VTEP of the segment (add it with --remote or sleeve fdb append, or start with --admit any)",
+        DropReason.OwnMac => "the source MAC is the TAP's own: a loop or a forgery",
+        DropReason.InvalidSource => "the source MAC is multicast, broadcast or zero",
+        DropReason.TruncatedIp => "the frame says it is IP but ends before its IP header does",
+        DropReason.StaticConflict => "a static FDB entry puts the source MAC behind another VTEP",
+        DropReason.DeviceDown => "the TAP is down (ip link set up)",
+        DropReason.TapRejected => "the kernel did not take the frame on the TAP",
+        DropReason.NoRemoteVtep => "no FDB entry for the destination and no default destination (sleeve fdb append 00:00:00:00:00:00)",
+        DropReason.NullDestination => "the FDB entry for the destination says drop (dst 0.0.0.0 or ::)",
+        DropReason.Hairpin => "the destination VTEP is this one",
+        DropReason.NoRoute => "there is no route to the VTEP (ip route get)",
+        DropReason.TooBig => "longer than the path to the VTEP takes",
+        DropReason.WouldBlock => "the socket's send buffer is full",
+        DropReason.Rejected => "the kernel refused to send, perhaps by a firewall rule",
+        _ => throw new ArgumentOutOfRangeException(nameof(reason), reason, "not a drop reason"),
+    };
+}

@@ -1,0 +1,34 @@
+using Sleeve.DataPlane.Wire;
+
+namespace Sleeve.DataPlane;
+
+/// <summary>What a VTEP is made with; the options of <c>ip link add type vxlan</c> in parentheses. All segments of a VTEP share it.</summary>
+public sealed record VtepOptions
+{
+    /// <summary>Start of the dynamic ports, which RFC 7348, section 5 recommends for the source port.</summary>
+    public const ushort DefaultSourcePortMin = 49152;
+
+    /// <summary>
+    /// Underlay address that datagrams are sent from (local); 0.0.0.0 or :: lets the route decide. Its family is the underlay's. Datagrams to
+    /// any address of the host are received, as the kernel's device does.
+    /// </summary>
+    public required InternetAddress Local { get; init; }
+
+    /// <summary>UDP port to receive on and to send to if an FDB entry says nothing else (dstport), 1 to 65535. Default 4789.</summary>
+    public ushort Port { get; init; } = VtepAddress.DefaultPort;
+
+    /// <summary>First UDP source port (srcport), 1 to <see cref="SourcePortMax"/>. Default 49152.</summary>
+    public ushort SourcePortMin { get; init; } = DefaultSourcePortMin;
+
+    /// <summary>Last UDP source port, itself included. Default 65535.</summary>
+    public ushort SourcePortMax { get; init; } = ushort.MaxValue;
+
+    /// <summary>Compute UDP checksums over IPv4 (udpcsum). Default true, as the kernel does, although RFC 7348, section 5 says SHOULD be zero: receivers can merge only what has one.</summary>
+    public bool UdpChecksum { get; init; } = true;
+
+    /// <summary>Send zero UDP checksums over IPv6 (udp6zerocsumtx; RFC 6935). Default false.</summary>
+    public bool ZeroChecksum6Transmit { get; init; }
+
+    /// <summary>Receive zero UDP checksums over IPv6 (udp6zerocsumrx; RFC 6936). Default false.</summary>
+    public bool ZeroChecksum6Receive { get; init; }
+}

@@ -1,0 +1,75 @@
+using System.Reflection;
+using System.Runtime.InteropServices;
+using Sleeve.DataPlane.Interop;
+
+namespace Sleeve.Interop.Tests;
+
+/// <summary>The C compiler against every constant and struct of LibC, found by reflection: whoever adds one has it checked.</summary>
+public class LibCTests
+{
+    // In this order: the C library's before the kernel's, which then leave out what they have in common.
+    private static readonly string[] Headers =
+    [
+        "errno.h", "fcntl.h", "sched.h", "unistd.h", "sys/types.h", "sys/socket.h", "sys/ioctl.h", "sys/stat.h", "sys/mman.h", "sys/uio.h", "sys/epoll.h",
+        "sys/eventfd.h", "sys/un.h", "netinet/in.h", "netinet/ip.h", "netinet/udp.h", "poll.h", "time.h", "signal.h", "linux/if.h", "linux/if_arp.h",
+        "linux/if_link.h", "linux/if_addr.h", "linux/if_tun.h", "linux/virtio_net.h", "linux/netlink.h", "linux/rtnetlink.h", "linux/neighbour.h",
+        "linux/veth.h", "linux/nsfs.h", "linux/errqueue.h", "linux/net_tstamp.h",
+    ];
+
+    // Newer than the headers that a supported build machine may have; the value is the kernel's ABI and cannot change.
+    private static readonly HashSet<string> MayBeUnknown = ["IFLA_GSO_IPV4_MAX_SIZE"];
+
+    // The kernel appends fields to these; ours end earlier, and readers take either length.
+    private static readonly HashSet<string> Prefixes = ["rtnl_link_stats64"];
+
+    [SkippableFact]
+    public void Every_constant_is_the_C_compilers()
+    {
+        CCompiler.SkipIfMissing();
+        var constants = typeof(LibC).GetFields(BindingFlags.Public | BindingFlags.Static)
+            .Where(static field => field.IsLiteral && field.FieldType != typeof(string))
+            .ToDictionary(static field => field.Name, static field => Bits(field.GetRawConstantValue()!, field.FieldType));
+        Assert.NotEmpty(constants);
+        var expected = CCompiler.Evaluate(Headers, constants.Keys);
+        Assert.Equal([], constants.Keys.Where(name => expected[name] is null && !MayBeUnknown.Contains(name)).Select(static name => $"no header has {name}"));
+        Assert.Equal([], constants.Where(pair => expected[pair.Key] is { } value && !Same(value, pair.Value))
+            .Select(pair => $"{pair.Key} is {pair.Value}, should be {expected[pair.Key]}"));
+    }
+
+    [SkippableFact]
+    public void Every_struct_has_the_C_compilers_size_and_offsets()
+    {
+        CCompiler.SkipIfMissing();
+        var ours = new Dictionary<string, long>();
+        foreach (var type in typeof(LibC).GetNestedTypes().Where(static type => type is { IsValueType: true, IsEnum: false }))
+        {
+            if (!Prefixes.Contains(type.Name)) ours[$"sizeof(struct {type.Name})"] = Marshal.SizeOf(type);
+            foreach (var field in type.GetFields(BindingFlags.Public | BindingFlags.Instance))
+            {
+                // Two underscores stand for padding, which the headers may call something else.
+                if (!field.Name.StartsWith("__", StringComparison.Ordinal))
+                    ours[$"offsetof(struct {type.Name}, {field.Name})"] = Marshal.OffsetOf(type, field.Name);
+            }
+        }
+
+        Assert.NotEmpty(ours);
+        var expected = CCompiler.Evaluate(Headers, ours.Keys);
+        Assert.Equal([], ours.Where(pair => expected[pair.Key] != pair.Value)
+            .Select(pair => $"{pair.Key} is {pair.Value}, should be {expected[pair.Key]?.ToString() ?? "known"}"));
+    }
+
+    [SkippableFact]
+    public void The_event_of_epoll_has_the_C_compilers_size()
+    {
+        CCompiler.SkipIfMissing();
+        const string Size = "sizeof(struct epoll_event)";
+        Assert.Equal(CCompiler.Evaluate(Headers, [Size])[Size], EventPoll.NativeEventSize);
+    }
+
+    // A constant that is unsigned here may be signed there, and the other way round.
+    private static bool Same(long c, long ours) => c == ours || (uint)c == (ulong)ours || c == (uint)ours;
+
+    private static long Bits(object value, Type type) => type == typeof(ulong) ? unchecked((long)(ulong)value)
+        : type == typeof(nuint) ? unchecked((long)(ulong)(nuint)value)
+        : Convert.ToInt64(value, System.Globalization.CultureInfo.InvariantCulture);
+}
