@@ -26,7 +26,7 @@ public sealed class FdbTests(ITestOutputHelper output) : ConformanceTest(output)
         Assert.Equal(300, other.Expect(frame).Vni);
         Assert.Empty(stage.WhatWasSentTo(stage.A));
         Assert.Empty(stage.WhatWasSentTo(stage.B));
-        Assert.Equal([new FdbEntry($"{Station}", $"{stage.B.Address}", 4790, 300, "static")], stage.Dut.FdbOf(Station));
+        Assert.Equal([new FdbEntry($"{Station}", $"{stage.B.Address}", 4790, 300, "static")], Shown(stage, Station));
     }
 
     [SkippableFact]
@@ -48,25 +48,25 @@ public sealed class FdbTests(ITestOutputHelper output) : ConformanceTest(output)
         AssertLeadsTo(stage, stage.B);
 
         stage.Dut.FdbDo("del", $"{Station} dev {device}");
-        Assert.Empty(stage.Dut.FdbOf(Station));
+        Assert.Empty(Shown(stage, Station));
         Assert.NotEqual(0, stage.Dut.TryFdb("del", $"{Station} dev {device}").ExitCode);
         var frame = Frames.Unique(Station, Local);
         stage.Port.Send(frame);
         Assert.All(stage.Peers, peer => Assert.Equal([frame], stage.WhatWasSentTo(peer).Select(d => d.Inner)));
     }
 
-    [SkippableTheory]
-    [InlineData("add", "dst fd00::2")]
-    [InlineData("append", "dst fd00::2")]
-    [InlineData("replace", "dst fd00::2")]
-    [InlineData("add", "")]
+    [SkippableFact]
     [Trait("Case", "FD03")]
-    public void A_destination_of_the_other_family_or_none_is_refused(string verb, string destination)
+    public void A_destination_of_the_other_family_or_none_is_refused()
     {
         var stage = Given();
-        var refused = stage.Dut.TryFdb(verb, $"{Station} dev {stage.Dut.Device} {destination}");
-        Assert.NotEqual(0, refused.ExitCode);
-        Assert.NotEmpty(refused.Error);
+        foreach (var (verb, destination) in new[] { ("add", "dst fd00::2"), ("append", "dst fd00::2"), ("replace", "dst fd00::2"), ("add", "") })
+        {
+            var refused = stage.Dut.TryFdb(verb, $"{Station} dev {stage.Dut.Device} {destination}");
+            Assert.NotEqual(0, refused.ExitCode);
+            Assert.NotEmpty(refused.Error);
+        }
+
         stage.AssertNothingLearnedBut();
     }
 
@@ -95,9 +95,11 @@ public sealed class FdbTests(ITestOutputHelper output) : ConformanceTest(output)
         stage.AssertNothingLearnedBut();
     }
 
+    private static FdbEntry[] Shown(Stage stage, MacAddress mac) => [.. stage.Dut.ShowFdb().Where(e => e.Mac == $"{mac}")];
+
     private static void AssertLeadsTo(Stage stage, UnderlayPeer peer)
     {
-        Assert.Equal([$"{peer.Address}"], stage.Dut.FdbOf(Station).Select(e => e.Destination));
+        Assert.Equal([$"{peer.Address}"], Shown(stage, Station).Select(e => e.Destination));
         var frame = Frames.Unique(Station, Local);
         stage.Port.Send(frame);
         foreach (var each in stage.Peers)

@@ -47,17 +47,16 @@ public sealed class Ipv6UnderlayTests(ITestOutputHelper output) : ConformanceTes
         Assert.Equal(300, other.Expect(frame).Vni);
     }
 
-    [SkippableTheory]
-    [InlineData(60)]
-    [InlineData(1430)]
-    [InlineData(1444)]
+    [SkippableFact]
     [Trait("Case", "V601")]
-    public void Carries_frames_of_any_length_both_ways(int length)
+    public void Carries_frames_of_any_length_both_ways()
     {
+        int[] lengths = [14, 15, 60, 61, 1430, 1443, 1444];
         var stage = Given(family: AddressFamily.InterNetworkV6);
-        var (into, outOf) = (Frames.Unique(Unknown, Local, length), Frames.Unique(Local, Remote, length));
-        stage.Port.Send(into);
-        Assert.Equal([into], stage.WhatWasSentTo(stage.A).Select(d => d.Inner));
-        Assert.Equal([outOf], stage.WhatComesOf(Frames.Vxlan(100, outOf)));
+        byte[][] into = [.. lengths.Select(length => Frames.Unique(Unknown, Local, length))];
+        byte[][] outOf = [.. lengths.Select(length => Frames.Unique(Local, Remote, length))];
+        foreach (var frame in into) stage.Port.Send(frame);
+        Assert.Equal(into, stage.WhatWasSentTo(stage.A).Select(d => d.Inner));
+        Assert.Equal(outOf, stage.WhatComesOf(outOf.Select(frame => Frames.Vxlan(100, frame))));
     }
 }

@@ -70,18 +70,14 @@ public sealed class NeighbourDiscoveryProxyTests(ITestOutputHelper output) : Con
         Assert.Empty(stage.WhatWasSentTo(stage.A));
     }
 
-    [SkippableTheory]
-    [InlineData(new byte[] { 1, 0, 2, 0, 0, 0, 0, 0xD1 })]
-    [InlineData(new byte[] { 1, 200, 2, 0, 0, 0, 0, 0xD1 })]
-    [InlineData(new byte[] { 1 })]
-    [InlineData(new byte[] { 14, 0 })]
-    [InlineData(new byte[] { 14, 255, 0, 0, 0, 0, 0, 0 })]
+    [SkippableFact]
     [Trait("Case", "PX06")]
-    public void Does_not_answer_a_solicitation_with_a_malformed_option(byte[] options)
+    public void Does_not_answer_a_solicitation_with_a_malformed_option()
     {
         DiffersFromKernel();
         var stage = GivenProxy();
-        stage.Port.Send(Solicitation(Asker, Known, options));
+        byte[][] malformed = [[1, 0, 2, 0, 0, 0, 0, 0xD1], [1, 200, 2, 0, 0, 0, 0, 0xD1], [1], [14, 0], [14, 255, 0, 0, 0, 0, 0, 0]];
+        foreach (var options in malformed) stage.Port.Send(Solicitation(Asker, Known, options));
         Assert.Empty(stage.WhatCame());
         stage.Port.Send(Solicitation(Asker, Known, LinkLayer(SourceLinkLayer, Local)));
         AssertAdvertisement(stage.Port.Expect(Local, Frames.IPv6), Local, Asker, solicited: true);

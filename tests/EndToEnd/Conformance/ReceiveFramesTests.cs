@@ -13,6 +13,8 @@ namespace Sleeve.EndToEnd.Conformance;
 /// </summary>
 public sealed class ReceiveFramesTests(ITestOutputHelper output) : ConformanceTest(output)
 {
+    private static readonly string[] Impossible = ["01:00:5e:00:00:01", "33:33:00:00:00:01", "ff:ff:ff:ff:ff:ff", "00:00:00:00:00:00"];
+
     [SkippableFact]
     [Trait("Case", "RX10")]
     public void Delivers_odd_frames_byte_for_byte()
@@ -29,30 +31,24 @@ public sealed class ReceiveFramesTests(ITestOutputHelper output) : ConformanceTe
         Assert.Equal(frames, stage.WhatComesOf(frames.Select(f => Frames.Vxlan(100, f))));
     }
 
-    [SkippableTheory]
-    [InlineData("01:00:5e:00:00:01")]
-    [InlineData("ff:ff:ff:ff:ff:ff")]
-    [InlineData("00:00:00:00:00:00")]
+    [SkippableFact]
     [Trait("Case", "RX11")]
-    public void Drops_a_source_that_no_station_can_have(string source)
+    public void Drops_a_source_that_no_station_can_have()
     {
         var stage = Given();
-        Assert.Empty(stage.WhatComesOf(Frames.Vxlan(100, Frames.Unique(Local, Mac(source)))));
+        Assert.Empty(stage.WhatComesOf(Impossible.Select(source => Frames.Vxlan(100, Frames.Unique(Local, Mac(source))))));
         stage.AssertNothingLearnedBut(Remote);
-        stage.AssertDropped("InvalidSource", 1);
+        stage.AssertDropped("InvalidSource", 4);
     }
 
-    [SkippableTheory]
-    [InlineData("01:00:5e:00:00:01")]
-    [InlineData("ff:ff:ff:ff:ff:ff")]
-    [InlineData("00:00:00:00:00:00")]
+    [SkippableFact]
     [Trait("Case", "RX12")]
-    public void Drops_a_source_that_no_station_can_have_without_learning_too(string source)
+    public void Drops_a_source_that_no_station_can_have_without_learning_too()
     {
         DiffersFromKernel();
         var stage = Given(with: options => options with { Learning = false });
-        Assert.Empty(stage.WhatComesOf(Frames.Vxlan(100, Frames.Unique(Local, Mac(source)))));
-        stage.AssertDropped("InvalidSource", 1);
+        Assert.Empty(stage.WhatComesOf(Impossible.Select(source => Frames.Vxlan(100, Frames.Unique(Local, Mac(source))))));
+        stage.AssertDropped("InvalidSource", 4);
     }
 
     [SkippableFact]
@@ -110,8 +106,9 @@ public sealed class ReceiveFramesTests(ITestOutputHelper output) : ConformanceTe
         Wait.Until(() => stage.Stats!.Drops("UnknownVtep") == 20, "20 drops of UnknownVtep");
         Assert.Empty(stage.WhatCame());
         stage.AssertNothingLearnedBut(Remote);
-        var said = ((SleeveVtep)stage.Dut).Process.Error.Split('\n').Where(line => line.Contains($"{stage.B.Address}", StringComparison.Ordinal));
-        Assert.Single(said);
+        var process = ((SleeveVtep)stage.Dut).Process;
+        process.WaitForText($"{stage.B.Address}", Wait.Soon);
+        Assert.Single(process.Error.Split('\n'), line => line.Contains($"{stage.B.Address}", StringComparison.Ordinal));
     }
 
     [SkippableFact]
@@ -136,17 +133,14 @@ public sealed class ReceiveFramesTests(ITestOutputHelper output) : ConformanceTe
         Assert.Equal(2, fragments);
     }
 
-    [SkippableTheory]
-    [InlineData(2000)]
-    [InlineData(9014)]
-    [InlineData(65_499)]
+    [SkippableFact]
     [Trait("Case", "RX18")]
-    public void Survives_frames_larger_than_its_MTU(int length)
+    public void Survives_frames_larger_than_its_MTU()
     {
         var stage = Given();
-        var frame = Frames.Unique(Local, Remote, length);
-        var came = stage.WhatComesOf(Frames.Vxlan(100, frame));
-        Assert.All(came, c => Assert.Equal(frame, c));
+        byte[][] frames = [.. new[] { 1465, 2000, 9014, 65_499 }.Select(length => Frames.Unique(Local, Remote, length))];
+        var came = stage.WhatComesOf(frames.Select(frame => Frames.Vxlan(100, frame)));
+        Assert.All(came, c => Assert.Contains(frames, frame => frame.AsSpan().SequenceEqual(c)));
     }
 
     [SkippableFact]

@@ -21,17 +21,14 @@ public sealed class ReceiveTests(ITestOutputHelper output) : ConformanceTest(out
         Assert.Equal([frame], stage.WhatComesOf(Frames.Vxlan(100, frame)));
     }
 
-    [SkippableTheory]
-    [InlineData(0x00)]
-    [InlineData(0xF7)]
-    [InlineData(0x80)]
+    [SkippableFact]
     [Trait("Case", "RX02")]
-    public void Drops_what_has_no_I_flag(byte flags)
+    public void Drops_what_has_no_I_flag()
     {
         var stage = Given();
-        Assert.Empty(stage.WhatComesOf(Frames.Vxlan(100, Frames.Unique(Local, Frames.Mac(1)), flags)));
+        Assert.Empty(stage.WhatComesOf(new byte[] { 0x00, 0xF7, 0x80 }.Select(flags => Frames.Vxlan(100, Frames.Unique(Local, Frames.Mac(1)), flags))));
         stage.AssertNothingLearnedBut(Remote);
-        stage.AssertDropped("NoVniFlag", 1);
+        stage.AssertDropped("NoVniFlag", 3);
     }
 
     [SkippableFact]
@@ -95,20 +92,22 @@ public sealed class ReceiveTests(ITestOutputHelper output) : ConformanceTest(out
         Assert.Equal([frame], stage.WhatComesOf(Frames.Vxlan(100, frame)));
     }
 
-    [SkippableTheory]
-    [InlineData(Frames.IPv4, 0)]
-    [InlineData(Frames.IPv4, 1)]
-    [InlineData(Frames.IPv4, 19)]
-    [InlineData(Frames.IPv6, 0)]
-    [InlineData(Frames.IPv6, 39)]
+    [SkippableFact]
     [Trait("Case", "RX09")]
-    public void Drops_IP_without_a_whole_header(ushort type, int length)
+    public void Drops_IP_without_a_whole_header()
     {
         var stage = Given();
+        var frames = Enumerable.Range(0, 20).Select(length => Cut(Frames.IPv4, 0x45, length))
+            .Concat(Enumerable.Range(0, 40).Select(length => Cut(Frames.IPv6, 0x60, length)));
+        Assert.Empty(stage.WhatComesOf(frames.Select(frame => Frames.Vxlan(100, frame))));
+        stage.AssertDropped("TruncatedIp", 60);
+    }
+
+    private static byte[] Cut(ushort type, byte first, int length)
+    {
         var payload = RandomNumberGenerator.GetBytes(length);
-        if (length > 0) payload[0] = type == Frames.IPv4 ? (byte)0x45 : (byte)0x60;
-        Assert.Empty(stage.WhatComesOf(Frames.Vxlan(100, Frames.Ethernet(Local, Remote, type, payload))));
-        stage.AssertDropped("TruncatedIp", 1);
+        if (length > 0) payload[0] = first;
+        return Frames.Ethernet(Local, Remote, type, payload);
     }
 
     /// <summary>Datagrams with one reserved bit each: seven flags, 24 bits behind them, 8 behind the VNI.</summary>

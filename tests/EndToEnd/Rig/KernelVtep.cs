@@ -28,6 +28,9 @@ public sealed class KernelVtep : Vtep
         [.. FdbEntry.Read(Host.Run($"bridge -j fdb show dev {Device}")).Where(e => e.Destination is not null)];
 
     /// <inheritdoc/>
+    public override IReadOnlyList<FdbEntry> ShowFdb() => Fdb();
+
+    /// <inheritdoc/>
     public override CommandResult TryFdb(string verb, string words) => Host.Try($"bridge fdb {verb} {words}");
 
     /// <inheritdoc/>

@@ -5,6 +5,7 @@ namespace Sleeve.EndToEnd.Rig;
 
 /// <summary>
 /// Network namespaces wired together for one test. Everything a test makes in it (namespaces, processes, sockets) ends with it, last made first.
+/// A VTEP that did not live until then, or does not end as it should, fails the test.
 /// What was done is written to the test's output, which is shown when the test fails.
 /// </summary>
 public sealed class Lab : IDisposable
@@ -92,7 +93,20 @@ public sealed class Lab : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        while (_owned.TryPop(out var thing)) thing.Dispose();
+        CommandFailedException? failure = null;
+        while (_owned.TryPop(out var thing))
+        {
+            try
+            {
+                thing.Dispose();
+            }
+            catch (CommandFailedException e)
+            {
+                failure ??= e;
+            }
+        }
+
+        if (failure is not null) throw failure;
     }
 
     private static void GiveUnderlayAddresses(Host host)

@@ -1,7 +1,6 @@
 using System.Net.Sockets;
 using Xunit.Abstractions;
 
-[assembly: System.Runtime.Versioning.SupportedOSPlatform("linux")]
 [assembly: CollectionBehavior(DisableTestParallelization = true)]
 
 namespace Sleeve.EndToEnd.Rig;

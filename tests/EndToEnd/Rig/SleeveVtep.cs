@@ -7,11 +7,14 @@ namespace Sleeve.EndToEnd.Rig;
 /// <summary>A VTEP run by `sleeve up` in the foreground of a process of its own.</summary>
 public sealed class SleeveVtep : Vtep
 {
+    private readonly bool _sharesProcess;
+    private bool _hasEnded;
+
     internal SleeveVtep(Host host, VtepOptions options)
         : base(host, options) => Process = StartProcess(host, options, [Device, "--vni", $"{options.Vni}"]);
 
     internal SleeveVtep(Host host, VtepOptions options, BackgroundProcess process)
-        : base(host, options) => Process = process;
+        : base(host, options) => (Process, _sharesProcess) = (process, true);
 
     /// <inheritdoc/>
     public override VtepKind Kind => VtepKind.Sleeve;
@@ -20,7 +23,10 @@ public sealed class SleeveVtep : Vtep
     public BackgroundProcess Process { get; }
 
     /// <inheritdoc/>
-    public override IReadOnlyList<FdbEntry> Fdb() => FdbEntry.Read(SleeveProgram.Run(Host, $"fdb show dev {Device} --json").Ok());
+    public override IReadOnlyList<FdbEntry> Fdb() => FdbEntry.Read(ControlSocket.Get(Device, $"segments/{Device}/fdb"));
+
+    /// <inheritdoc/>
+    public override IReadOnlyList<FdbEntry> ShowFdb() => FdbEntry.Read(SleeveProgram.Run(Host, $"fdb show dev {Device} --json").Ok());
 
     /// <inheritdoc/>
     public override CommandResult TryFdb(string verb, string words) => SleeveProgram.Run(Host, $"fdb {verb} {words}");
@@ -35,12 +41,16 @@ public sealed class SleeveVtep : Vtep
     /// <inheritdoc/>
     public override void NeighbourRemove(IPAddress address) => SleeveProgram.Run(Host, $"neigh del {address} dev {Device}").Ok();
 
-    /// <summary>Its counters.</summary>
-    public SleeveStats Stats() => SleeveStats.Read(SleeveProgram.Run(Host, $"stats dev {Device} --json").Ok());
+    /// <summary>Its counters, read the quick way.</summary>
+    public SleeveStats Stats() => SleeveStats.Read(ControlSocket.Get(Device, "stats"));
+
+    /// <summary>Its counters as the command prints them.</summary>
+    public SleeveStats ShowStats() => SleeveStats.Read(SleeveProgram.Run(Host, $"stats dev {Device} --json").Ok());
 
     /// <inheritdoc/>
     public override void Terminate()
     {
+        _hasEnded = true;
         Process.Signal();
         if (!Process.WaitForExit(Wait.Soon)) throw new TimeoutException($"SIGTERM did not end `{Process.Line}`: {Process.Error}");
         if (Process.ExitCode != 0) throw new CommandFailedException($"SIGTERM ended `{Process.Line}` with {Process.ExitCode}: {Process.Error}");
@@ -49,14 +59,15 @@ public sealed class SleeveVtep : Vtep
     /// <inheritdoc/>
     protected override void Dispose(bool disposing)
     {
-        if (!Process.HasExited)
-        {
-            Process.Signal();
-            if (!Process.WaitForExit(TimeSpan.FromSeconds(3))) Host.Lab.Log($"[{Host.Name}] sleeve did not end by SIGTERM");
-        }
-
-        Host.Lab.Log($"[{Host.Name}] sleeve said: {Process.Error.TrimEnd()}");
         base.Dispose(disposing);
+        if (_hasEnded) return;
+        var endedByItself = Process.HasExited && !_sharesProcess;
+        Process.Signal();
+        var ends = Process.WaitForExit(Wait.Soon);
+        Host.Lab.Log($"[{Host.Name}] sleeve said: {Process.Error.TrimEnd()}");
+        if (endedByItself) throw new CommandFailedException($"`{Process.Line}` ended by itself with {Process.ExitCode}: {Process.Error}");
+        if (!ends) throw new CommandFailedException($"SIGTERM did not end `{Process.Line}`: {Process.Error}");
+        if (Process.ExitCode != 0) throw new CommandFailedException($"SIGTERM ended `{Process.Line}` with {Process.ExitCode}: {Process.Error}");
     }
 
     /// <summary>Starts `sleeve up` with these words for device and segment, and the rest from the options.</summary>

@@ -46,8 +46,11 @@ public abstract class Vtep : IDisposable
     /// <summary>A place for raw frames on the device.</summary>
     public RawPort OpenPort() => Host.Lab.Own(new RawPort(Host, Device));
 
-    /// <summary>The whole table.</summary>
+    /// <summary>The whole table, read the quick way.</summary>
     public abstract IReadOnlyList<FdbEntry> Fdb();
+
+    /// <summary>The whole table as its command prints it.</summary>
+    public abstract IReadOnlyList<FdbEntry> ShowFdb();
 
     /// <summary>`fdb add|append|replace|del` with words as bridge(8); whatever comes of it.</summary>
     public abstract CommandResult TryFdb(string verb, string words);
