@@ -10,7 +10,6 @@ internal sealed class DemoScreen
     private static readonly Style Plain = Style.Plain;
     private static readonly Style HeadingStyle = new(Color.Aqua, decoration: Decoration.Bold);
     private static readonly Style CommandStyle = new(decoration: Decoration.Bold);
-    private static readonly Style OutputStyle = new(Color.Grey);
     private static readonly Style GoodStyle = new(Color.Green);
 
     private readonly Lock _turn = new();
@@ -23,6 +22,8 @@ internal sealed class DemoScreen
     {
         if (_isTerminal) _width = Math.Clamp(Console.WindowWidth - 1, MinWidth, MaxWidth);
         else AnsiConsole.Profile.Width = PipeWidth;
+        // It looks at TERM alone.
+        if (!_isTerminal || Environment.GetEnvironmentVariable("NO_COLOR") is { Length: > 0 }) AnsiConsole.Profile.Capabilities.Ansi = false;
     }
 
     /// <summary>Opens a part of the demo.</summary>
@@ -52,8 +53,8 @@ internal sealed class DemoScreen
     {
         var indent = line.Length - line.TrimStart().Length;
         // Columns stay columns; only what does not fit is broken.
-        if (line.Length + 4 <= _width) Line($"    {line}", OutputStyle);
-        else Wrapped(line.TrimStart(), new string(' ', indent + 4), new string(' ', indent + 8), OutputStyle);
+        if (line.Length + 4 <= _width) Line($"    {line}", Plain);
+        else Wrapped(line.TrimStart(), new string(' ', indent + 4), new string(' ', indent + 8), Plain);
     }
 
     /// <summary>Shows a line that the next one replaces; nothing where there is no terminal.</summary>

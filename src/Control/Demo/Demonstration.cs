@@ -48,15 +48,15 @@ internal sealed class Demonstration : IAsyncDisposable
 
     private async Task ShowAsync(RightVtep right)
     {
-        _screen.Say("Sleeve is a VXLAN tunnel end point that needs no kernel module. This takes about ten seconds and shows");
-        _screen.Say("it in two network namespaces that act as hosts; the network of this machine is not touched.");
+        _screen.Say("Sleeve is a VXLAN tunnel end point that needs no kernel module. Two network namespaces act as hosts; "
+            + "the network of this machine is not touched. It takes about ten seconds.");
         var start = Stopwatch.GetTimestamp();
         await StepAsync("set up", () => SetUpAsync(right));
         await StepAsync("ping", PingAsync);
         await StepAsync("FDB", ShowFdbAsync);
         await StepAsync("ARP", ProxyAsync);
         await StepAsync("TCP", TransferAsync);
-        await StepAsync("counters", () => RunSleeveAsync($"stats dev {Device}", show: true));
+        await StepAsync("counters", ShowCountersAsync);
         await StepAsync("end", EndAsync);
         var times = string.Join(", ", _times.Select(static step => string.Create(CultureInfo.InvariantCulture, $"{step.Name} {step.Time.TotalSeconds:0.0} s")));
         _screen.Say(string.Create(CultureInfo.InvariantCulture, $"All steps worked, in {Stopwatch.GetElapsedTime(start).TotalSeconds:0.0} s: {times}."));
@@ -92,7 +92,7 @@ internal sealed class Demonstration : IAsyncDisposable
         "4/6  ARP answered on the spot",
         "5/6  TCP, each way",
         "6/6  The counters",
-        "End",
+        "Taking it down",
     ];
 
     private async Task SetUpAsync(RightVtep right)
@@ -166,8 +166,8 @@ internal sealed class Demonstration : IAsyncDisposable
 
     private async Task PingAsync()
     {
-        _screen.Say($"Frames enter {Device} on the left, cross the underlay as UDP datagrams to port 4789, and leave {Device} on the right.");
-        _screen.Command("left#", $"ping -c {PingCount} -i 0.2 {_right.Station}");
+        _screen.Say($"The left host sends ICMP echo requests, as ping does. They enter {Device} on the left, cross as UDP datagrams "
+            + $"to port 4789, and leave {Device} on the right; the replies come back the same way.");
         using var echo = new Echo(_left.Host, _right.Station);
         var replies = 0;
         for (ushort sequence = 1; sequence <= PingCount; sequence++)
@@ -181,15 +181,14 @@ internal sealed class Demonstration : IAsyncDisposable
         }
 
         if (replies != PingCount) throw new DemoFailure($"{replies} of {PingCount} pings were answered");
-        _screen.Good($"{PingCount} of {PingCount} answered; the first also had to ask for the address by ARP.");
+        _screen.Good($"{PingCount} of {PingCount} answered. The first took longer: it had to ask by ARP, and the code ran for the first time.");
     }
 
     private async Task ShowFdbAsync()
     {
-        _screen.Say("From the answers Sleeve knows which VTEP the station on the right is behind (dst). The line of zeros is the");
-        _screen.Say("default from --remote, for what is not known.");
+        _screen.Say("From what came in, Sleeve knows behind which tunnel end point (dst) a station is. The zeros are the default.");
         var mac = StationMac(_right);
-        var lines = await RunSleeveAsync($"fdb show dev {Device}", show: true);
+        var lines = await RunSleeveAsync($"fdb show dev {Device}");
         if (!lines.Any(line => line.StartsWith($"{mac} dst {_right.Vtep} ", StringComparison.Ordinal)))
             throw new DemoFailure($"the FDB has no entry for {mac}, the station on the right");
         _screen.Good($"{mac} is {Device} of the right host: learned, so frames for it go to {_right.Vtep} alone.");
@@ -198,12 +197,12 @@ internal sealed class Demonstration : IAsyncDisposable
     private async Task ProxyAsync()
     {
         var mac = StationMac(_right);
-        _screen.Say($"The left host forgets who has {_right.Station} and asks again. Packets on its {Underlay} are counted before and after.");
+        _screen.Say($"The left host forgets who has {_right.Station} and asks again; packets on its {Underlay} are counted.");
         var (_, crossed) = await AskAsync(mac, isEnough: static crossed => crossed > 0);
         if (crossed == 0) throw new DemoFailure($"no packet on {Underlay} was counted though ARP had to cross");
         _screen.Output($"who has {_right.Station}?  {mac}, asked across the underlay: {crossed} packets");
-        _screen.Say("Now Sleeve is told the neighbour, as a control plane would, and the left host forgets and asks once more.");
-        await RunSleeveAsync($"neigh add {_right.Station} lladdr {mac} dev {Device}", show: true);
+        _screen.Say("Now Sleeve is told the neighbour, as a control plane would; the left host forgets and asks again.");
+        await RunSleeveAsync($"neigh add {_right.Station} lladdr {mac} dev {Device}");
         // Whatever else the hosts say to each other just then (the right one checks its own neighbours now and then) is no part of the answer.
         (var time, crossed) = await AskAsync(mac, isEnough: static crossed => crossed == 0);
         if (crossed != 0) throw new DemoFailure($"{crossed} packets crossed {Underlay} though the ARP proxy should have answered");
@@ -242,10 +241,10 @@ internal sealed class Demonstration : IAsyncDisposable
 
     private async Task TransferAsync()
     {
-        _screen.Say("One connection sends for a second and a half; the receiver compares every byte with what it must be.");
+        _screen.Say("One connection sends for 1.5 s each way; the receiver compares every byte with what it must be.");
         await TransferAsync(_left, _right);
         await TransferAsync(_right, _left);
-        _screen.Good("Every byte arrived, in order and unchanged, each way.");
+        _screen.Good("Every byte arrived, in order and unchanged.");
     }
 
     private async Task TransferAsync(End from, End to)
@@ -256,20 +255,26 @@ internal sealed class Demonstration : IAsyncDisposable
         _screen.Output($"{what}  {Rate(bytes, time)}");
     }
 
+    private async Task ShowCountersAsync()
+    {
+        _screen.Say("What the left VTEP counted: TAP and datagrams, then each remote; a drop would stand here with its reason.");
+        await RunSleeveAsync($"stats dev {Device}");
+    }
+
     private async Task EndAsync()
     {
         foreach (var sleeve in _sleeves) await sleeve.StopAsync();
-        foreach (var end in IsSleeve())
+        foreach (var end in WithSleeve())
             if (end.Host.Net.FindLink(Device) is not null) throw new DemoFailure($"sleeve up on the {end.Name} left {Device} behind");
         _screen.Say($"Sleeve was told to stop and has removed {Device}. The hosts go with this process.");
     }
 
-    private End[] IsSleeve() => _isKernelRight ? [_left] : [_left, _right];
+    private End[] WithSleeve() => _isKernelRight ? [_left] : [_left, _right];
 
     /// <summary>Runs a command on the left host; it must succeed.</summary>
-    private async Task<IReadOnlyList<string>> RunSleeveAsync(string command, bool show)
+    private async Task<IReadOnlyList<string>> RunSleeveAsync(string command)
     {
-        if (show) _screen.Command("left#", $"sleeve {command}");
+        _screen.Command("left#", $"sleeve {command}");
         using var process = _left.Host.Start(command.Split(' '));
         try
         {
@@ -278,7 +283,7 @@ internal sealed class Demonstration : IAsyncDisposable
             await process.WaitForExitAsync(_cancellation);
             if (process.ExitCode != 0) throw new DemoFailure($"sleeve {command} ended with {process.ExitCode}: {(await errors).Trim()}");
             string[] lines = [.. output.Split('\n').Select(static line => line.TrimEnd())];
-            if (show) foreach (var line in lines.SkipLast(1)) _screen.Output(line);
+            foreach (var line in lines.SkipLast(1)) _screen.Output(line);
             return lines;
         }
         finally
@@ -304,14 +309,14 @@ internal sealed class Demonstration : IAsyncDisposable
 
     private static string Picture(string rightVtep) => $"""
 
-        host left                                          host right
-        +--------------------------+                       +--------------------------+
-        | vx0   10.1.1.1           | <-- overlay, VNI 100 -> | vx0   10.1.1.2         |
-        |  |                       |                       |  |                       |
-        | Sleeve, a user process   |                       | {rightVtep,-24} |
-        |  |                       |                       |  |                       |
-        | eth0  192.0.2.1          | === underlay, UDP === | eth0  192.0.2.2          |
-        +--------------------------+       port 4789       +--------------------------+
+        host left                                           host right
+        +---------------------------+                       +---------------------------+
+        | vx0   10.1.1.1            | . .overlay, VNI 100 . . | vx0   10.1.1.2            |
+        |  |                        |                       |  |                        |
+        | Sleeve, a user process    |                       | {rightVtep,-25} |
+        |  |                        |                       |  |                        |
+        | eth0  192.0.2.1           |=======================| eth0  192.0.2.2           |
+        +---------------------------+   underlay, UDP 4789  +---------------------------+
 
         """;
 
