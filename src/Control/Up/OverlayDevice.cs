@@ -10,7 +10,8 @@ namespace Sleeve.Control.Up;
 /// </summary>
 internal sealed class OverlayDevice : IDisposable
 {
-    private const string TunPath = "/dev/net/tun";
+    /// <summary>Where TAP devices come from.</summary>
+    public const string TunPath = "/dev/net/tun";
 
     private readonly RouteNetlink _host;
     private readonly Stack<Action> _undo = new();
@@ -54,6 +55,11 @@ internal sealed class OverlayDevice : IDisposable
             throw;
         }
     }
+
+    /// <summary>Says why <see cref="TunPath"/> cannot be opened and what to do.</summary>
+    public static string ExplainTun(int errno) => errno is LibC.ENOENT or LibC.ENODEV or LibC.ENXIO
+        ? $"there is no {TunPath}: load the kernel's tun module (modprobe tun), or pass the device into the container (--device {TunPath})"
+        : $"cannot open {TunPath}: {ErrnoException.Describe(errno)}: run as root, or let the user have it (chmod 0666 {TunPath})";
 
     /// <summary>Sets the TAP up.</summary>
     public void SetUp()
@@ -145,9 +151,7 @@ internal sealed class OverlayDevice : IDisposable
 
     private string Explain(ErrnoException failure) => failure switch
     {
-        { Call: nameof(LibC.open), Errno: LibC.ENOENT or LibC.ENODEV or LibC.ENXIO } =>
-            $"there is no {TunPath}: load the kernel's tun module (modprobe tun), or pass the device into the container (--device {TunPath})",
-        { Call: nameof(LibC.open) } => $"cannot open {TunPath}: {ErrnoException.Describe(failure.Errno)}: run as root, or let the user have it (chmod 0666 {TunPath})",
+        { Call: nameof(LibC.open) } => ExplainTun(failure.Errno),
         { Errno: LibC.EPERM } => $"cannot make {_name}: CAP_NET_ADMIN is missing: run as root, or in a user namespace of its own (unshare -Urn)",
         { Errno: LibC.EBUSY } => $"{_name} is in use: another process has this TAP open; stop it or choose another name",
         { Errno: LibC.EINVAL } => $"cannot open {_name}: the kernel refuses the name, or the TAP cannot take another queue",
