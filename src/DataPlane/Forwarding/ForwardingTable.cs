@@ -344,8 +344,7 @@ public sealed class ForwardingTable
         {
             _defaultKind = kind;
             _defaultSeenMilliseconds = nowMilliseconds;
-            // An object of its own, so that it can be told from an entry with the same one destination.
-            Volatile.Write(ref _default, destinations.Remotes.IsEmpty ? ReplicationList.Empty : new ReplicationList(destinations.Remotes));
+            Volatile.Write(ref _default, destinations);
             return TableResult.Done;
         }
 
