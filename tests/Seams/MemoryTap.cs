@@ -1,4 +1,5 @@
 using Sleeve.DataPlane.Buffers;
+using Sleeve.DataPlane.Interop;
 using Sleeve.DataPlane.Pipeline;
 
 namespace Sleeve.Seams;
@@ -13,9 +14,13 @@ public sealed record DeliveredFrame(byte[] Bytes, OffloadFacts Offload);
 public sealed class MemoryTap : ITap
 {
     private const int ScribbleBytes = 10;
-    private readonly Queue<byte[]> _inbox = new(1024);
+    private readonly Queue<(byte[] Bytes, OffloadFacts Offload)> _inbox = new(1024);
 
     public TapStatus Status { get; set; }
+
+    public bool TakesSuperFrames { get; set; }
+
+    public bool TakesUdpSuperFrames { get; set; }
 
     public bool IsRecording { get; set; } = true;
 
@@ -26,7 +31,7 @@ public sealed class MemoryTap : ITap
     /// <summary>Called with every frame that is sent, before it is kept.</summary>
     public Action<ReadOnlyMemory<byte>>? OnSend { get; set; }
 
-    public void Feed(byte[] frame) => _inbox.Enqueue(frame);
+    public void Feed(byte[] frame, OffloadFacts offload = default) => _inbox.Enqueue((frame, offload));
 
     public void Receive(FrameBatch batch)
     {
@@ -35,13 +40,13 @@ public sealed class MemoryTap : ITap
         while (!batch.IsFull && _inbox.TryDequeue(out var frame))
         {
             var room = batch.Room(batch.Count, before: FrameBatch.Headroom);
-            room[..(FrameBatch.Headroom + Math.Min(frame.Length + 256, FrameBatch.MaxFrameSize))].Fill(0xAA);
-            frame.CopyTo(room[FrameBatch.Headroom..]);
-            batch.Add(frame.Length);
+            room[..(FrameBatch.Headroom + Math.Min(frame.Bytes.Length + 256, FrameBatch.MaxFrameSize))].Fill(0xAA);
+            frame.Bytes.CopyTo(room[FrameBatch.Headroom..]);
+            batch.Add(frame.Bytes.Length).Offload = frame.Offload;
         }
     }
 
-    public TapStatus Send(FrameBatch batch, in Frame frame)
+    public TapStatus Send(FrameBatch batch, in Frame frame, ReadOnlySpan<SlabSlice> more)
     {
         ArgumentNullException.ThrowIfNull(batch);
         batch.Slab.Slice(frame.Offset - ScribbleBytes, ScribbleBytes).Fill(0xEE);
@@ -49,6 +54,7 @@ public sealed class MemoryTap : ITap
         SentCount++;
         if (!IsRecording) return TapStatus.Sent;
         var bytes = batch.Bytes(frame).ToArray();
+        foreach (var slice in more) bytes = [.. bytes, .. batch.Slab.Slice(slice.Offset, slice.Length)];
         OnSend?.Invoke(bytes);
         Delivered.Add(new DeliveredFrame(bytes, frame.Offload));
         return TapStatus.Sent;

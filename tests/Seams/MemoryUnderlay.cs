@@ -6,7 +6,7 @@ using Sleeve.DataPlane.Wire;
 namespace Sleeve.Seams;
 
 /// <summary>A datagram that a path sent: the UDP payload as a receiver would see it.</summary>
-public sealed record SentDatagram(VtepAddress To, byte[] Bytes, uint FlowHash, OffloadFacts Offload)
+public sealed record SentDatagram(VtepAddress To, byte[] Bytes, uint FlowHash)
 {
     public byte[] Frame => Bytes[VxlanHeader.Size..];
 }
@@ -14,7 +14,7 @@ public sealed record SentDatagram(VtepAddress To, byte[] Bytes, uint FlowHash, O
 /// <summary>The underlay seam in memory. Allocates nothing while not recording.</summary>
 public sealed class MemoryUnderlay : IUnderlay
 {
-    private readonly Queue<(byte[] Bytes, InternetAddress Sender)> _inbox = new(1024);
+    private readonly Queue<(byte[] Bytes, InternetAddress Sender, int DatagramLength)> _inbox = new(1024);
 
     /// <summary>How a datagram to a remote goes; null: all are taken.</summary>
     public Func<Remote, DropReason?>? Outcome { get; set; }
@@ -26,7 +26,8 @@ public sealed class MemoryUnderlay : IUnderlay
     /// <summary>Datagrams in each call of <see cref="Send"/>.</summary>
     public List<int> Flushes { get; } = [];
 
-    public void Feed(byte[] datagram, InternetAddress sender) => _inbox.Enqueue((datagram, sender));
+    /// <summary>Feeds a datagram, or several of <paramref name="datagramLength"/> bytes one behind the other, as UDP_GRO hands them over.</summary>
+    public void Feed(byte[] datagram, InternetAddress sender, int datagramLength = 0) => _inbox.Enqueue((datagram, sender, datagramLength));
 
     public void Receive(FrameBatch batch)
     {
@@ -40,6 +41,7 @@ public sealed class MemoryUnderlay : IUnderlay
             ref var frame = ref batch.Add(datagram.Bytes.Length);
             frame.Offset -= VxlanHeader.Size;
             frame.Sender = datagram.Sender;
+            frame.DatagramLength = datagram.DatagramLength;
         }
     }
 
@@ -51,11 +53,16 @@ public sealed class MemoryUnderlay : IUnderlay
         {
             ref var datagram = ref batch[i];
             datagram.Drop = Outcome?.Invoke(datagram.Remote);
+            datagram.Dropped = datagram.Drop is null ? 0 : datagram.Count;
             if (!IsRecording || datagram.Drop is not null) continue;
-            var bytes = new byte[datagram.Length];
-            batch.Frames.Slab.Slice(datagram.HeaderOffset, VxlanHeader.Size).CopyTo(bytes);
-            batch.Frames.Slab.Slice(datagram.FrameOffset, datagram.FrameLength).CopyTo(bytes.AsSpan(VxlanHeader.Size));
-            Sent.Add(new SentDatagram(datagram.Remote.Address, bytes, datagram.FlowHash, datagram.Offload));
+            var slices = batch.SlicesOf(datagram);
+            for (var each = 0; each < datagram.Count; each++)
+            {
+                byte[] bytes = [];
+                foreach (var slice in slices.Slice(each * datagram.SlicesEach, datagram.SlicesEach)) bytes = [.. bytes, .. batch.Frames.Slab.Slice(slice.Offset, slice.Length)];
+                if (each < datagram.Count - 1 && bytes.Length != datagram.LengthEach) throw new InvalidOperationException("a datagram but the last has another length");
+                Sent.Add(new SentDatagram(datagram.Remote.Address, bytes, datagram.FlowHash));
+            }
         }
     }
 

@@ -82,31 +82,22 @@ public sealed class FrameBatchTests
         ref var frame = ref frames.Add(60);
         frames.Room(0, before: FrameBatch.Headroom).Fill(0xAA);
 
-        datagrams.Add(frame, remote, 1, headerInPlace: true);
-        datagrams.Add(frame, remote, 2, headerInPlace: false);
-        datagrams.Add(frame, remote, 3, headerInPlace: false);
-        Assert.True(datagrams.IsFull);
-        Assert.True(datagrams[0].IsContiguous);
-        Assert.False(datagrams[1].IsContiguous);
-        Assert.Equal(frames.HeaderArenaOffset + 8, datagrams[2].HeaderOffset);
+        Assert.True(datagrams.TryAdd(frame, remote, 1, headerInPlace: true));
+        Assert.True(datagrams.TryAdd(frame, remote, 2, headerInPlace: false));
+        Assert.True(datagrams.TryAdd(frame, remote, 3, headerInPlace: false));
+        Assert.False(datagrams.TryAdd(frame, remote, 4, headerInPlace: true));
+        Assert.Equal(1, datagrams[0].SlicesEach);
+        Assert.Equal(2, datagrams[1].SlicesEach);
+        Assert.Equal(frames.HeaderArenaOffset + 8, datagrams.SlicesOf(datagrams[2])[0].Offset);
         for (var i = 0; i < 3; i++)
         {
-            Assert.Equal([8, 0, 0, 0, 0x12, 0x34, 0x56, 0], frames.Slab.Slice(datagrams[i].HeaderOffset, 8).ToArray());
+            Assert.Equal([8, 0, 0, 0, 0x12, 0x34, 0x56, 0], frames.Slab.Slice(datagrams.SlicesOf(datagrams[i])[0].Offset, 8).ToArray());
             Assert.Equal(68, datagrams[i].Length);
         }
 
         Assert.Equal(-1, frames.Bytes(frame).IndexOfAnyExcept((byte)0xAA));
         datagrams.Clear();
-        datagrams.Add(frame, remote, 4, headerInPlace: false);
-        Assert.Equal(frames.HeaderArenaOffset, datagrams[0].HeaderOffset);
-    }
-
-    [Fact]
-    public void A_batch_of_more_datagrams_than_the_arena_has_headers_is_refused()
-    {
-        var frames = new FrameBatch(1);
-        const int Most = FrameBatch.HeaderArenaSize / VxlanHeader.Size;
-        Assert.Equal(0, new DatagramBatch(frames, Most).Count);
-        Assert.Throws<ArgumentOutOfRangeException>(() => new DatagramBatch(frames, Most + 1));
+        Assert.True(datagrams.TryAdd(frame, remote, 4, headerInPlace: false));
+        Assert.Equal(frames.HeaderArenaOffset, datagrams.SlicesOf(datagrams[0])[0].Offset);
     }
 }

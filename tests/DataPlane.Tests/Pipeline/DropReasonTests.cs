@@ -1,3 +1,4 @@
+using Sleeve.DataPlane.Buffers;
 using Sleeve.DataPlane.Forwarding;
 using Sleeve.DataPlane.Pipeline;
 using Sleeve.DataPlane.Tests.Forwarding;
@@ -82,6 +83,11 @@ public sealed class DropReasonTests
             case DropReason.Hairpin:
                 host.FloodTo(1);
                 host.Send(frame);
+                return;
+            case DropReason.BadOffload:
+                host.FloodTo(2);
+                host.Tap.Feed(frame, new OffloadFacts(true, (ushort)frame.Length, 0));
+                host.Send();
                 return;
             case DropReason.NoRoute or DropReason.TooBig or DropReason.WouldBlock or DropReason.Rejected:
                 host.FloodTo(2);
