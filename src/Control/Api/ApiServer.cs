@@ -4,7 +4,6 @@ using Microsoft.AspNetCore.Diagnostics;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Logging;
 using Sleeve.Control.Host;
 using Sleeve.DataPlane.Interop;
 
@@ -37,8 +36,10 @@ internal sealed class ApiServer : IAsyncDisposable
     {
         foreach (var path in paths) SocketFile.Prepare(path);
 
-        var builder = WebApplication.CreateSlimBuilder();
-        builder.Logging.ClearProviders();
+        // Empty: the usual builders read appsettings.json and ASPNETCORE_… where they happen to be started, and watch that folder and all below it.
+        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
+        builder.WebHost.UseKestrelCore();
+        builder.Services.AddRoutingCore();
         builder.Services.ConfigureHttpJsonOptions(static json => json.SerializerOptions.TypeInfoResolverChain.Insert(0, ApiJson.Default));
         builder.Services.AddProblemDetails();
         // Signals belong to the verb that runs the server, not to the web host.
