@@ -13,6 +13,8 @@ internal sealed class OverlayDevice : IDisposable
     /// <summary>Where TAP devices come from.</summary>
     public const string TunPath = "/dev/net/tun";
 
+    private const int LeastIPv6Mtu = 1280;
+
     private readonly RouteNetlink _host;
     private readonly Stack<Action> _undo = new();
     private readonly string _name;
@@ -125,6 +127,8 @@ internal sealed class OverlayDevice : IDisposable
             Undo(() => _host.SetMac(before.Index, before.Mac));
         }
 
+        if (mtu < LeastIPv6Mtu && before.Mtu >= LeastIPv6Mtu && FirstIPv6Address(before.Index) is { } lost)
+            throw new HostException($"{_name} has the IPv6 address {lost}, which an MTU of {mtu} would remove; it must be at least {LeastIPv6Mtu} (--mtu sets it)");
         if (mtu != before.Mtu)
         {
             _host.SetMtu(before.Index, mtu);
@@ -146,6 +150,11 @@ internal sealed class OverlayDevice : IDisposable
             if (_host.AddAddress(before.Index, address)) Undo(() => _host.RemoveAddress(before.Index, address));
         Link = _host.FindLink(before.Index) ?? throw new HostException($"{_name} was removed while it was being set up");
     }
+
+    // Below RFC 8200's least MTU the kernel takes IPv6 off the interface, and does not put the addresses back.
+    private AddressPrefix? FirstIPv6Address(int index) => _host.ListAddresses()
+        .Where(held => held.LinkIndex == index && held.Prefix.Address is { IsIPv4: false, IsIPv6LinkLocal: false })
+        .Select(static held => (AddressPrefix?)held.Prefix).FirstOrDefault();
 
     private void Undo(Action action) => _undo.Push(action);
 

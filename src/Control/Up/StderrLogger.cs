@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using Sleeve.Control.Cli;
 
 namespace Sleeve.Control.Up;
 
@@ -20,6 +21,6 @@ internal sealed class StderrLogger(string prefix) : ILogger
     {
         if (!IsEnabled(logLevel)) return;
         var level = logLevel >= LogLevel.Warning ? "warning: " : "";
-        Say($"{level}{formatter(state, exception)}{(exception is null ? "" : $": {exception}")}");
+        Say($"{level}{formatter(state, exception)}{(exception is null ? "" : CommandLine.IsDebug ? $": {exception}" : $": {exception.Message}")}");
     }
 }

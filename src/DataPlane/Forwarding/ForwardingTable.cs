@@ -39,6 +39,9 @@ public sealed class ForwardingTable
     private const ulong InUse = 1UL << 48;
     private const int KindShift = 49;
     private const ulong KindMask = 3UL << KindShift;
+
+    // A slot whose entry is being exchanged: no station's, but not the end of a chain either.
+    private const ulong Moving = 1UL << 51;
     private const int FirstCapacity = 64;
     private const int MaxRetries = 8;
     private const int SweepSlots = 1 << 16;
@@ -53,6 +56,7 @@ public sealed class ForwardingTable
     private Slot[] _slots = new Slot[FirstCapacity];
     private ReplicationList _default = ReplicationList.Empty;
     private EntryKind _defaultKind;
+    private long _defaultSeenMilliseconds;
     private int _count;
     private int _version;
 
@@ -115,9 +119,10 @@ public sealed class ForwardingTable
             ref var slot = ref slots[index];
             var key = Volatile.Read(ref slot.Key);
             var destinations = Volatile.Read(ref slot.Destinations);
-            if ((key & ~KindMask) == (InUse | source.Value) && destinations is not null)
+            // Only if the slot was not given to another station meanwhile: a conflict drops the frame, so it must not be imagined.
+            if ((key & ~KindMask) == (InUse | source.Value) && Volatile.Read(ref slot.Key) == key)
             {
-                var isThere = !destinations.Remotes.IsEmpty && destinations.Remotes[0].Address.Address == sender;
+                var isThere = IsBehind(destinations, sender);
                 if (KindOf(key) != EntryKind.Dynamic) return isThere ? LearnResult.Known : LearnResult.Conflict;
                 if (isThere)
                 {
@@ -137,6 +142,9 @@ public sealed class ForwardingTable
         try
         {
             var index = IndexOf(_slots, source);
+            // Another worker may have been faster.
+            if (index >= 0 && IsBehind(_slots[index].Destinations, sender)) return LearnResult.Known;
+            if (index >= 0 && KindOf(_slots[index].Key) != EntryKind.Dynamic) return LearnResult.Conflict;
             if (index < 0 && Count >= _options.EntryLimit) return LearnResult.Skipped;
             if (!_remotes.TryGetLearned(sender, nowMilliseconds, out var remote)) return LearnResult.Skipped;
             if (index < 0)
@@ -145,10 +153,8 @@ public sealed class ForwardingTable
                 return LearnResult.Learned;
             }
 
-            ref var slot = ref _slots[index];
-            if (KindOf(slot.Key) != EntryKind.Dynamic) return LearnResult.Conflict;
-            slot.SeenMilliseconds = nowMilliseconds;
-            Volatile.Write(ref slot.Destinations, remote.Alone);
+            _slots[index].SeenMilliseconds = nowMilliseconds;
+            Volatile.Write(ref _slots[index].Destinations, remote.Alone);
             return LearnResult.Moved;
         }
         finally
@@ -156,6 +162,9 @@ public sealed class ForwardingTable
             _writers.Exit();
         }
     }
+
+    private static bool IsBehind(ReplicationList destinations, InternetAddress sender) =>
+        !destinations.Remotes.IsEmpty && destinations.Remotes[0].Address.Address == sender;
 
     // ---- commands, as of bridge(8) "fdb" ----
 
@@ -275,7 +284,18 @@ public sealed class ForwardingTable
             }
         }
 
-        lock (_writers) _remotes.Forget(oldest);
+        lock (_writers)
+        {
+            // Nothing is ever received from the zero address, so dynamic default destinations live as long as nobody changes them.
+            if (_defaultKind == EntryKind.Dynamic && !_default.Remotes.IsEmpty && _defaultSeenMilliseconds <= oldest)
+            {
+                Put(MacAddress.Zero, EntryKind.Dynamic, ReplicationList.Empty, nowMilliseconds);
+                removed++;
+            }
+
+            _remotes.Forget(oldest);
+        }
+
         return removed;
     }
 
@@ -316,14 +336,14 @@ public sealed class ForwardingTable
     {
         var before = DestinationsOf(mac, out var kindBefore);
         if (before.Remotes.IsEmpty && Count >= _options.EntryLimit) return TableResult.Full;
-        // Configure before unconfiguring: a remote in both must not be unknown in between.
-        if (kind != EntryKind.Dynamic) foreach (var remote in destinations.Remotes) _remotes.Configure(remote);
-        if (kindBefore != EntryKind.Dynamic) foreach (var remote in before.Remotes) _remotes.Unconfigure(remote, nowMilliseconds);
+        Reconfigure(
+            kindBefore == EntryKind.Dynamic ? [] : before.Remotes.AsSpan(), kind == EntryKind.Dynamic ? [] : destinations.Remotes.AsSpan(), nowMilliseconds);
         foreach (var remote in destinations.Remotes) remote.LastUsedMilliseconds = nowMilliseconds;
 
         if (mac.IsZero)
         {
             _defaultKind = kind;
+            _defaultSeenMilliseconds = nowMilliseconds;
             Volatile.Write(ref _default, destinations);
             return TableResult.Done;
         }
@@ -333,6 +353,23 @@ public sealed class ForwardingTable
         else if (index < 0) Insert(mac, kind, destinations, nowMilliseconds);
         else Overwrite(ref _slots[index], mac, kind, destinations, nowMilliseconds);
         return TableResult.Done;
+    }
+
+    // Only what differs, so that appending the thousandth remote costs little more than the first.
+    private void Reconfigure(ReadOnlySpan<Remote> before, ReadOnlySpan<Remote> after, long nowMilliseconds)
+    {
+        var same = before.CommonPrefixLength(after);
+        before = before[same..];
+        after = after[same..];
+        while (before.Length > 0 && after.Length > 0 && before[^1] == after[^1])
+        {
+            before = before[..^1];
+            after = after[..^1];
+        }
+
+        // Configure before unconfiguring: a remote in both must not be unknown in between.
+        foreach (var remote in after) _remotes.Configure(remote);
+        foreach (var remote in before) _remotes.Unconfigure(remote, nowMilliseconds);
     }
 
     private static void Overwrite(ref Slot slot, MacAddress mac, EntryKind kind, ReplicationList destinations, long nowMilliseconds)
@@ -369,7 +406,7 @@ public sealed class ForwardingTable
             // An entry may move back into the hole unless its home lies behind the hole.
             var home = Home(_slots[i].Key & ~KindMask, mask);
             if (((i - home) & mask) < ((i - hole) & mask)) continue;
-            Volatile.Write(ref _slots[hole].Key, 0);
+            Volatile.Write(ref _slots[hole].Key, Moving);
             _slots[hole].SeenMilliseconds = _slots[i].SeenMilliseconds;
             Volatile.Write(ref _slots[hole].Destinations, _slots[i].Destinations);
             Volatile.Write(ref _slots[hole].Key, _slots[i].Key);

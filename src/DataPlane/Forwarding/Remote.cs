@@ -34,7 +34,7 @@ public sealed class Remote
     /// <summary>True for 0.0.0.0 and ::, which an operator sets to have frames dropped.</summary>
     public bool IsNull => Address.Address.IsUnspecified;
 
-    /// <summary>True while a static or permanent FDB entry names it: only then its datagrams are admitted under <see cref="Admission.Peers"/>.</summary>
+    /// <summary>True while a static or permanent FDB entry names it, or the same address with another port or VNI.</summary>
     public bool IsConfigured => Volatile.Read(ref ConfiguredEntries) > 0;
 
     /// <summary>The list of only this remote.</summary>
@@ -44,10 +44,19 @@ public sealed class Remote
     public RemoteCounters Counters => new(
         Interlocked.Read(ref _datagramsSent), Interlocked.Read(ref _bytesSent), Interlocked.Read(ref _datagramsReceived), Interlocked.Read(ref _bytesReceived), Interlocked.Read(ref _drops));
 
-    /// <summary>FDB entries, static or permanent, that name it; changed under the table's lock.</summary>
+    /// <summary>
+    /// True while a static or permanent FDB entry names a VTEP at its address: only then datagrams from there are admitted under
+    /// <see cref="Admission.Peers"/>. Known of the remote with the segment's own port and VNI; never true of this VTEP itself or of a null address.
+    /// </summary>
+    internal bool IsAdmitted => Volatile.Read(ref AdmittingEntries) > 0;
+
+    /// <summary>Static and permanent FDB entries that keep it from being forgotten; changed under the table's lock.</summary>
     internal int ConfiguredEntries;
 
-    /// <summary>When an entry last named it or a datagram of it was admitted, in milliseconds of the segment's clock.</summary>
+    /// <summary>Static and permanent FDB entries for which datagrams from its address are admitted; changed under the table's lock, read by anybody.</summary>
+    internal int AdmittingEntries;
+
+    /// <summary>When an entry last named it, in milliseconds of the segment's clock; under the table's lock.</summary>
     internal long LastUsedMilliseconds;
 
     // Several workers count here, so callers add up a run of datagrams first.

@@ -10,14 +10,15 @@ namespace Sleeve.DataPlane.Forwarding;
 /// </summary>
 public sealed class RemoteTable
 {
-    /// <summary>Remotes learned from datagrams, at most; beyond that frames are delivered but not learned from.</summary>
+    /// <summary>Remotes that no static or permanent entry names, at most; beyond that frames are delivered but not learned from.</summary>
     public const int MaxLearned = 4096;
 
     private readonly ConcurrentDictionary<InternetAddress, Remote> _bySender = new();
     private readonly ConcurrentDictionary<(VtepAddress Address, Vni Vni), Remote> _all = new();
     private readonly SegmentOptions _options;
     private readonly VtepAddress _self;
-    private int _configured;
+    private int _configuredVteps;
+    private int _unnamed;
     private int _count;
 
     internal RemoteTable(SegmentOptions options, VtepAddress self)
@@ -35,17 +36,21 @@ public sealed class RemoteTable
     /// <summary>True if a datagram from <paramref name="sender"/> may enter the segment; <paramref name="remote"/> is null if it is not known yet.</summary>
     internal bool Admits(InternetAddress sender, out Remote? remote)
     {
-        if (_bySender.TryGetValue(sender, out remote) && remote.IsConfigured) return true;
-        return _options.Admission == Admission.Any || Volatile.Read(ref _configured) == 0;
+        if (_bySender.TryGetValue(sender, out remote) && remote.IsAdmitted) return true;
+        return _options.Admission == Admission.Any || Volatile.Read(ref _configuredVteps) == 0;
     }
 
     /// <summary>The remote to learn stations behind, made if need be; false if the table is full.</summary>
     internal bool TryGetLearned(InternetAddress sender, long nowMilliseconds, [NotNullWhen(true)] out Remote? remote)
     {
-        if (_bySender.TryGetValue(sender, out remote)) return true;
-        if (Count - Volatile.Read(ref _configured) >= MaxLearned) return false;
         // The port is the segment's own, never the datagram's source port, which is only entropy.
-        remote = Get(new VtepAddress(sender, _self.Port), _options.Vni);
+        var address = new VtepAddress(sender, _self.Port);
+        if (!_all.TryGetValue((address, _options.Vni), out remote))
+        {
+            if (_unnamed >= MaxLearned) return false;
+            remote = Get(address, _options.Vni);
+        }
+
         remote.LastUsedMilliseconds = nowMilliseconds;
         return true;
     }
@@ -55,9 +60,9 @@ public sealed class RemoteTable
     {
         if (!_all.TryGetValue((address, vni), out var remote))
         {
-            remote = new Remote(address, vni, address == _self);
-            if (_all.TryAdd((address, vni), remote)) Interlocked.Increment(ref _count);
-            else remote = _all[(address, vni)];
+            remote = _all[(address, vni)] = new Remote(address, vni, address == _self);
+            Volatile.Write(ref _count, _count + 1);
+            _unnamed++;
         }
 
         // Datagrams of a sender are counted where its canonical remote is: own port, own VNI; else the first one seen.
@@ -68,19 +73,35 @@ public sealed class RemoteTable
     /// <summary>Counts a static or permanent entry that names the remote.</summary>
     internal void Configure(Remote remote)
     {
-        // A sender is configured whatever port or VNI is used towards it, so the count is kept on its canonical remote too.
-        var canonical = Get(new VtepAddress(remote.Address.Address, _self.Port), _options.Vni);
-        if (canonical != remote) Interlocked.Increment(ref canonical.ConfiguredEntries);
-        if (Interlocked.Increment(ref remote.ConfiguredEntries) == 1 && !remote.IsNull && !remote.IsSelf) _configured++;
+        Hold(remote);
+        // A sender is configured whatever port or VNI is used towards it, so its canonical remote counts the entries of all; it stays as long as they do.
+        var canonical = Canonical(remote);
+        if (canonical != remote) Hold(canonical);
+        if (IsVtep(remote) && Interlocked.Increment(ref canonical.AdmittingEntries) == 1) Volatile.Write(ref _configuredVteps, _configuredVteps + 1);
     }
 
     /// <summary>Undoes <see cref="Configure"/>.</summary>
     internal void Unconfigure(Remote remote, long nowMilliseconds)
     {
-        var canonical = Get(new VtepAddress(remote.Address.Address, _self.Port), _options.Vni);
-        if (canonical != remote) Interlocked.Decrement(ref canonical.ConfiguredEntries);
-        remote.LastUsedMilliseconds = canonical.LastUsedMilliseconds = nowMilliseconds;
-        if (Interlocked.Decrement(ref remote.ConfiguredEntries) == 0 && !remote.IsNull && !remote.IsSelf) _configured--;
+        Release(remote, nowMilliseconds);
+        var canonical = Canonical(remote);
+        if (canonical != remote) Release(canonical, nowMilliseconds);
+        if (IsVtep(remote) && Interlocked.Decrement(ref canonical.AdmittingEntries) == 0) Volatile.Write(ref _configuredVteps, _configuredVteps - 1);
+    }
+
+    private static bool IsVtep(Remote remote) => !remote.IsNull && !remote.IsSelf;
+
+    private Remote Canonical(Remote remote) => Get(new VtepAddress(remote.Address.Address, _self.Port), _options.Vni);
+
+    private void Hold(Remote remote)
+    {
+        if (++remote.ConfiguredEntries == 1) _unnamed--;
+    }
+
+    private void Release(Remote remote, long nowMilliseconds)
+    {
+        remote.LastUsedMilliseconds = nowMilliseconds;
+        if (--remote.ConfiguredEntries == 0) _unnamed++;
     }
 
     /// <summary>Forgets remotes that no entry has named since <paramref name="oldestMilliseconds"/>.</summary>
@@ -89,7 +110,9 @@ public sealed class RemoteTable
         foreach (var (key, remote) in _all)
         {
             if (remote.ConfiguredEntries > 0 || remote.LastUsedMilliseconds >= oldestMilliseconds) continue;
-            if (_all.TryRemove(key, out _)) Interlocked.Decrement(ref _count);
+            _all.TryRemove(key, out _);
+            Volatile.Write(ref _count, _count - 1);
+            _unnamed--;
             if (_bySender.TryGetValue(key.Address.Address, out var bySender) && bySender == remote) _bySender.TryRemove(key.Address.Address, out _);
         }
     }

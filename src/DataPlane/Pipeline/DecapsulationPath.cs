@@ -107,8 +107,8 @@ public sealed class DecapsulationPath
         frame.Length -= VxlanHeader.Size;
         var bytes = _frames.Bytes(frame);
         if (!InnerHeaders.TryParse(bytes, out var headers)) return DropReason.Truncated; // 4
-        if (headers.Source == segment.DeviceMac) return DropReason.OwnMac;
         if (!headers.Source.IsValidSource) return DropReason.InvalidSource;
+        if (headers.Source == segment.DeviceMac) return DropReason.OwnMac;
         if (headers.IsTruncatedIp) return DropReason.TruncatedIp;
         if (!segment.IsUp) return DropReason.DeviceDown;
 

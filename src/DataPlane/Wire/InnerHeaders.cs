@@ -104,14 +104,14 @@ public readonly record struct InnerHeaders
 
         var next = packet[6];
         var offset = Ipv6HeaderSize;
-        for (var walked = 0; walked < MaxExtensionHeaders; walked++)
+        for (var walked = 0; ; walked++)
         {
             switch (next)
             {
                 case IpProtocol.Fragment:
                     return network with { IsFragment = true, Protocol = packet.Length > offset ? packet[offset] : next };
                 case IpProtocol.HopByHop or IpProtocol.Routing or IpProtocol.DestinationOptions:
-                    if (packet.Length < offset + 8) return network;
+                    if (walked == MaxExtensionHeaders || packet.Length < offset + 8) return network;
                     next = packet[offset];
                     offset += (packet[offset + 1] + 1) * 8;
                     break;
@@ -119,8 +119,6 @@ public readonly record struct InnerHeaders
                     return network with { Protocol = next, TransportOffset = packet.Length >= offset ? (ushort)(link.NetworkOffset + offset) : (ushort)0 };
             }
         }
-
-        return network;
     }
 
     /// <summary>Source and destination address as they stand in the frame: 8 bytes for IPv4, 32 for IPv6, none otherwise.</summary>

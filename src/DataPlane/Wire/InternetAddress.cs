@@ -42,6 +42,9 @@ public readonly record struct InternetAddress
     /// <summary>True for fe80::/10 (RFC 4291, section 2.5.6), which needs an interface to mean anything.</summary>
     public bool IsIPv6LinkLocal => (_high >> 54) == 0x3FA;
 
+    /// <summary>True for ff02::1:ff00:0/104, where neighbour solicitations go (RFC 4291, section 2.7.1).</summary>
+    public bool IsSolicitedNode => _high == 0xFF02_0000_0000_0000UL && _low >> 24 == 0x0000_0001_FFUL;
+
     /// <summary>True for 255.255.255.255.</summary>
     public bool IsIPv4Broadcast => IsIPv4 && (uint)_low == uint.MaxValue;
 

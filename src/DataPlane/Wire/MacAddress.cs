@@ -65,8 +65,9 @@ public readonly record struct MacAddress
             value = (value << 8) | octet;
         }
 
+        if (groups != Size) return false;
         address = new MacAddress(value);
-        return groups == Size;
+        return true;
     }
 
     /// <summary>Lower-case hexadecimal with colons, as iproute2 prints it.</summary>

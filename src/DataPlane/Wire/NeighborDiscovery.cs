@@ -62,7 +62,7 @@ public readonly ref struct NeighborSolicitation
         }
 
         // A probe must go to a solicited-node address and carry no source option (RFC 4861, section 7.1.1).
-        if (source.IsUnspecified && (sourceMac is not null || !InternetAddress.ReadIPv6(network[24..]).IsMulticast)) return false;
+        if (source.IsUnspecified && (sourceMac is not null || !InternetAddress.ReadIPv6(network[24..]).IsSolicitedNode)) return false;
         solicitation = new NeighborSolicitation(source, target, sourceMac);
         return true;
     }

@@ -1,0 +1,145 @@
+using Sleeve.DataPlane.Forwarding;
+using Sleeve.DataPlane.Wire;
+using static Sleeve.DataPlane.Tests.Forwarding.Segments;
+
+namespace Sleeve.DataPlane.Tests.Forwarding;
+
+/// <summary>Whose datagrams a segment takes (RFC 7348, section 7), and how many strangers it remembers.</summary>
+public sealed class RemoteTableTests
+{
+    private static bool Admits(Segment segment, int vtep) => segment.Remotes.Admits(Address(vtep), out _);
+
+    private static void Configure(Segment segment, int vtep, ushort port = Port, EntryKind kind = EntryKind.Permanent) =>
+        segment.Fdb.Append(MacAddress.Zero, Vtep(vtep, port), OwnVni, kind, 0);
+
+    [Fact]
+    public void Admits_anybody_until_a_VTEP_is_configured_and_again_when_none_is()
+    {
+        var segment = Make();
+        Assert.True(Admits(segment, 2));
+        Configure(segment, 2);
+        Assert.True(Admits(segment, 2));
+        Assert.False(Admits(segment, 3));
+        segment.Fdb.Delete(MacAddress.Zero, null, OwnVni, 0);
+        Assert.True(Admits(segment, 3));
+    }
+
+    [Fact]
+    public void Admits_anybody_always_when_told_to()
+    {
+        var segment = Make(options => options with { Admission = Admission.Any });
+        Configure(segment, 2);
+        Assert.True(Admits(segment, 3));
+    }
+
+    [Fact]
+    public void A_static_unicast_entry_configures_its_VTEP_and_a_dynamic_one_does_not()
+    {
+        var segment = Make();
+        segment.Fdb.Add(Mac(1), Vtep(2), OwnVni, EntryKind.Dynamic, 0);
+        Assert.True(Admits(segment, 3));
+        segment.Fdb.Add(Mac(2), Vtep(4), OwnVni, EntryKind.Static, 0);
+        Assert.True(Admits(segment, 4));
+        Assert.False(Admits(segment, 2));
+    }
+
+    [Fact]
+    public void A_learned_VTEP_is_shut_out_once_others_are_configured()
+    {
+        var segment = Make();
+        segment.Fdb.Learn(Mac(1), Address(2), 0);
+        Configure(segment, 3);
+        Assert.False(Admits(segment, 2));
+    }
+
+    [Fact]
+    public void A_VTEP_on_another_port_is_admitted_by_its_address()
+    {
+        var segment = Make();
+        Configure(segment, 2, port: 4790);
+        Assert.True(Admits(segment, 2));
+        Assert.False(Admits(segment, 3));
+    }
+
+    [Theory]
+    [InlineData(4790, 4789)]
+    [InlineData(4789, 4790)]
+    public void Taking_away_one_of_two_ports_of_a_VTEP_neither_opens_nor_shuts_the_door(ushort first, ushort second)
+    {
+        var segment = Make();
+        Configure(segment, 2, first);
+        Configure(segment, 2, second);
+        segment.Fdb.Delete(MacAddress.Zero, Vtep(2, first), OwnVni, 0);
+        Assert.True(Admits(segment, 2));
+        Assert.False(Admits(segment, 3));
+        segment.Fdb.Delete(MacAddress.Zero, Vtep(2, second), OwnVni, 0);
+        Assert.True(Admits(segment, 3));
+    }
+
+    [Fact]
+    public void Neither_the_null_address_nor_our_own_counts_as_a_VTEP()
+    {
+        var segment = Make();
+        segment.Fdb.Add(Mac(1), new VtepAddress(InternetAddress.AnyIPv4, Port), OwnVni, EntryKind.Permanent, 0);
+        Configure(segment, 1);
+        Assert.True(Admits(segment, 3));
+        Configure(segment, 2);
+        Assert.False(Admits(segment, 1));
+        Assert.False(segment.Remotes.Admits(InternetAddress.AnyIPv4, out _));
+    }
+
+    [Fact]
+    public void Learns_behind_4096_VTEPs_and_not_behind_one_more_until_some_are_forgotten()
+    {
+        var segment = Make();
+        for (var i = 0; i < RemoteTable.MaxLearned; i++) Assert.Equal(LearnResult.Learned, segment.Fdb.Learn(Mac((ulong)i), Address(1000 + i), 0));
+        Assert.Equal(RemoteTable.MaxLearned, segment.Remotes.Count);
+        Assert.Equal(LearnResult.Skipped, segment.Fdb.Learn(Mac(99_999), Address(999), 0));
+        // One that is known is learned from as ever.
+        Assert.Equal(LearnResult.Learned, segment.Fdb.Learn(Mac(88_888), Address(1000), 0));
+        Assert.Equal(TableResult.Done, segment.Fdb.Add(Mac(77_777), Vtep(998), OwnVni, EntryKind.Permanent, 0));
+
+        segment.Fdb.AgeOut(300_000);
+        segment.Fdb.AgeOut(600_001);
+        Assert.Equal(1, segment.Remotes.Count);
+        Assert.Equal(LearnResult.Learned, segment.Fdb.Learn(Mac(99_999), Address(999), 600_001));
+    }
+
+    [Fact]
+    public void Configured_VTEPs_take_no_room_from_learned_ones()
+    {
+        var segment = Make(options => options with { Admission = Admission.Any });
+        for (var i = 0; i < RemoteTable.MaxLearned; i++) Configure(segment, 10_000 + i, port: 4790);
+        Assert.Equal(LearnResult.Learned, segment.Fdb.Learn(Mac(1), Address(2), 0));
+    }
+
+    [Fact]
+    public void A_VTEP_in_use_is_not_forgotten_and_one_out_of_use_is_after_the_ageing_time()
+    {
+        var segment = Make();
+        segment.Fdb.Learn(Mac(1), Address(2), 0);
+        segment.Fdb.Learn(Mac(2), Address(3), 0);
+        for (var now = 0; now <= 3_000_000; now += 1000)
+        {
+            segment.Fdb.Learn(Mac(1), Address(2), now);
+            segment.Fdb.AgeOut(now);
+        }
+
+        Assert.Equal(Vtep(2), Assert.Single(segment.Remotes.All).Address);
+        Assert.Same(segment.Fdb.Lookup(Mac(1)).Remotes[0], Assert.Single(segment.Remotes.All));
+    }
+
+    [Fact]
+    public void A_VTEP_keeps_its_counters_while_stations_move_between_VTEPs()
+    {
+        var segment = Make();
+        segment.Fdb.Learn(Mac(1), Address(2), 0);
+        var remote = segment.Fdb.Lookup(Mac(1)).Remotes[0];
+        remote.CountSent(3, 300, 1);
+        remote.CountReceived(2, 200);
+        segment.Fdb.Learn(Mac(1), Address(3), 0);
+        segment.Fdb.Learn(Mac(1), Address(2), 0);
+        Assert.Same(remote, segment.Fdb.Lookup(Mac(1)).Remotes[0]);
+        Assert.Equal(new RemoteCounters(3, 300, 2, 200, 1), remote.Counters);
+    }
+}

@@ -1,0 +1,96 @@
+using Sleeve.DataPlane.Forwarding;
+using Sleeve.DataPlane.Pipeline;
+using Sleeve.DataPlane.Tests.Forwarding;
+using Sleeve.DataPlane.Wire;
+using Sleeve.Seams;
+
+namespace Sleeve.DataPlane.Tests.Pipeline;
+
+/// <summary>One way to reach each reason; a new reason without a way fails here.</summary>
+public sealed class DropReasonTests
+{
+    private const ulong Station = 0x0200_0000_0002;
+
+    public static TheoryData<DropReason> All => [.. Enum.GetValues<DropReason>()];
+
+    [Theory]
+    [MemberData(nameof(All))]
+    public void Every_reason_is_reached_and_counted_once(DropReason reason)
+    {
+        using var host = new Host(options => options with { Strict = reason == DropReason.ReservedBits });
+        Provoke(host, reason);
+        foreach (var other in Enum.GetValues<DropReason>())
+        {
+            var count = host.Counters.DropsIn(other) + host.Counters.DropsOut(other) + host.Decapsulation.Unassigned.DropsIn(other);
+            Assert.Equal(other == reason ? 1 : 0, count);
+        }
+    }
+
+    private static void Provoke(Host host, DropReason reason)
+    {
+        var fdb = host.Segment.Fdb;
+        var frame = Craft.Ethernet(Craft.Broadcast, Station, 0x88B5, Craft.Fill(46));
+        var datagram = Craft.Vxlan(100, frame);
+        switch (reason)
+        {
+            case DropReason.Truncated:
+                host.Receive(2, datagram[..7]);
+                return;
+            case DropReason.NoVniFlag:
+                host.Receive(2, Craft.Vxlan(100, frame, flags: 0));
+                return;
+            case DropReason.ReservedBits:
+                host.Receive(2, Craft.Vxlan(100, frame, flags: 0x88));
+                return;
+            case DropReason.UnknownVni:
+                host.Receive(2, Craft.Vxlan(101, frame));
+                return;
+            case DropReason.UnknownVtep:
+                host.FloodTo(3);
+                host.Receive(2, datagram);
+                return;
+            case DropReason.OwnMac:
+                host.Segment.DeviceMac = MacAddress.FromValue(Station);
+                host.Receive(2, datagram);
+                return;
+            case DropReason.InvalidSource:
+                host.Receive(2, Craft.Vxlan(100, Craft.Ethernet(Station, Craft.Broadcast, 0x88B5, [])));
+                return;
+            case DropReason.TruncatedIp:
+                host.Receive(2, Craft.Vxlan(100, Craft.Ethernet(Craft.Broadcast, Station, 0x0800, new byte[19])));
+                return;
+            case DropReason.StaticConflict:
+                host.FloodTo(2);
+                fdb.Add(MacAddress.FromValue(Station), Segments.Vtep(3), Segments.OwnVni, EntryKind.Permanent, 0);
+                host.Receive(2, datagram);
+                return;
+            case DropReason.DeviceDown:
+                host.Segment.SetUp(false, 0);
+                host.Receive(2, datagram);
+                return;
+            case DropReason.TapRejected:
+                host.Tap.Status = TapStatus.Rejected;
+                host.Receive(2, datagram);
+                return;
+            case DropReason.NoRemoteVtep:
+                host.Send(frame);
+                return;
+            case DropReason.NullDestination:
+                fdb.Append(MacAddress.Zero, new VtepAddress(InternetAddress.AnyIPv4, 4789), Segments.OwnVni, EntryKind.Permanent, 0);
+                host.Send(frame);
+                return;
+            case DropReason.Hairpin:
+                host.FloodTo(1);
+                host.Send(frame);
+                return;
+            case DropReason.NoRoute or DropReason.TooBig or DropReason.WouldBlock or DropReason.Rejected:
+                host.FloodTo(2);
+                host.Underlay.Outcome = _ => reason;
+                host.Send(frame);
+                return;
+            default:
+                Assert.Fail($"nobody knows how to reach {reason}");
+                return;
+        }
+    }
+}

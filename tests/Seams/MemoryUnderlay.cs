@@ -1,0 +1,69 @@
+using Sleeve.DataPlane.Buffers;
+using Sleeve.DataPlane.Forwarding;
+using Sleeve.DataPlane.Pipeline;
+using Sleeve.DataPlane.Wire;
+
+namespace Sleeve.Seams;
+
+/// <summary>A datagram that a path sent: the UDP payload as a receiver would see it.</summary>
+public sealed record SentDatagram(VtepAddress To, byte[] Bytes, uint FlowHash, OffloadFacts Offload)
+{
+    public byte[] Frame => Bytes[VxlanHeader.Size..];
+}
+
+/// <summary>The underlay seam in memory. Allocates nothing while not recording.</summary>
+public sealed class MemoryUnderlay : IUnderlay
+{
+    private readonly Queue<(byte[] Bytes, InternetAddress Sender)> _inbox = new(1024);
+
+    /// <summary>How a datagram to a remote goes; null: all are taken.</summary>
+    public Func<Remote, DropReason?>? Outcome { get; set; }
+
+    public bool IsRecording { get; set; } = true;
+
+    public List<SentDatagram> Sent { get; } = [];
+
+    /// <summary>Datagrams in each call of <see cref="Send"/>.</summary>
+    public List<int> Flushes { get; } = [];
+
+    public void Feed(byte[] datagram, InternetAddress sender) => _inbox.Enqueue((datagram, sender));
+
+    public void Receive(FrameBatch batch)
+    {
+        ArgumentNullException.ThrowIfNull(batch);
+        if (batch.Count != 0) throw new InvalidOperationException($"{batch.Count} slots were not given back");
+        while (!batch.IsFull && _inbox.TryDequeue(out var datagram))
+        {
+            var room = batch.Room(batch.Count, before: FrameBatch.Headroom);
+            room[..(FrameBatch.Headroom + Math.Min(datagram.Bytes.Length + 256, FrameBatch.MaxFrameSize))].Fill(0xAA);
+            datagram.Bytes.CopyTo(room[(FrameBatch.Headroom - VxlanHeader.Size)..]);
+            ref var frame = ref batch.Add(datagram.Bytes.Length);
+            frame.Offset -= VxlanHeader.Size;
+            frame.Sender = datagram.Sender;
+        }
+    }
+
+    public void Send(DatagramBatch batch)
+    {
+        ArgumentNullException.ThrowIfNull(batch);
+        if (IsRecording) Flushes.Add(batch.Count);
+        for (var i = 0; i < batch.Count; i++)
+        {
+            ref var datagram = ref batch[i];
+            datagram.Drop = Outcome?.Invoke(datagram.Remote);
+            if (!IsRecording || datagram.Drop is not null) continue;
+            var bytes = new byte[datagram.Length];
+            batch.Frames.Slab.Slice(datagram.HeaderOffset, VxlanHeader.Size).CopyTo(bytes);
+            batch.Frames.Slab.Slice(datagram.FrameOffset, datagram.FrameLength).CopyTo(bytes.AsSpan(VxlanHeader.Size));
+            Sent.Add(new SentDatagram(datagram.Remote.Address, bytes, datagram.FlowHash, datagram.Offload));
+        }
+    }
+
+    /// <summary>The datagrams sent since the last call.</summary>
+    public SentDatagram[] Take()
+    {
+        var sent = Sent.ToArray();
+        Sent.Clear();
+        return sent;
+    }
+}
