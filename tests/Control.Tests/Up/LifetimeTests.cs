@@ -22,7 +22,7 @@ public class LifetimeTests
         var during = up.Network.Run("ip", "address", "show", "tp");
         Assert.All(["mtu 1400", "02:22:22:22:22:22", "master br1", "10.1.1.1/24", "LOWER_UP"], word => Assert.Contains(word, during, StringComparison.Ordinal));
         Assert.Equal(ExitCode.Done, vtep.Stop().Code);
-        Assert.Equal(before, up.Trace());
+        up.AssertIs(before);
     }
 
     [SkippableFact]
@@ -34,7 +34,7 @@ public class LifetimeTests
         var before = up.Trace();
         using var vtep = RunningVtep.Begin(up.Network, up.Words("tp", "--mtu", "1000", "--mac", "02:22:22:22:22:22"));
         Assert.Equal("sleeve up: tp has the IPv6 address fd00:9::9/64, which an MTU of 1000 would remove; it must be at least 1280 (--mtu sets it)", vtep.End().Errors);
-        Assert.Equal(before, up.Trace());
+        up.AssertIs(before);
     }
 
     [SkippableFact]
@@ -45,7 +45,7 @@ public class LifetimeTests
         var before = up.Trace();
         using var vtep = RunningVtep.Begin(up.Network, up.Words("tp", "--mac", "02:22:22:22:22:22", "--mtu", "1400", "--bridge", "lo"));
         Assert.Equal(ExitCode.Failed, vtep.End().Code);
-        Assert.Equal(before, up.Trace());
+        up.AssertIs(before);
     }
 
     [SkippableTheory]
@@ -60,7 +60,7 @@ public class LifetimeTests
         vtep.Signal(signal);
         var outcome = vtep.End();
         Assert.Equal((ExitCode.Done, "sleeve up: stopping"), (outcome.Code, outcome.ErrorLines[^1]));
-        Assert.Equal(before, up.Trace());
+        up.AssertIs(before);
     }
 
     /// <summary>The moments are random, their seed is in the message.</summary>
@@ -83,7 +83,7 @@ public class LifetimeTests
             var outcome = vtep.End();
             // 143 is the signal itself: nothing had been made yet.
             Assert.True(outcome.Code is ExitCode.Done or 143, $"seed {seed}, start {i}: ended with {outcome.Code}: {outcome.Errors}");
-            Assert.True(before == up.Trace(), $"seed {seed}, start {i}: left {up.Trace()} instead of {before} and said {outcome.Errors}");
+            up.AssertIs(before, $"seed {seed}, start {i}, said {outcome.Errors}");
         }
     }
 
@@ -101,7 +101,7 @@ public class LifetimeTests
         Assert.True(File.Exists(up.Socket));
         using var again = RunningVtep.Start(up.Network, up.Words("vx0"));
         Assert.Equal(ExitCode.Done, again.Stop().Code);
-        Assert.Equal(before, up.Trace());
+        up.AssertIs(before);
     }
 
     [SkippableFact]
@@ -128,7 +128,7 @@ public class LifetimeTests
         up.Network.Run("ip", "link", "set", "vx9", "up");
         Eventually.Holds(() => vtep.Lines.Contains("sleeve up: vx0 is up"));
         Assert.Equal(ExitCode.Done, vtep.Stop().Code);
-        Assert.Equal(before, up.Trace());
+        up.AssertIs(before);
     }
 
     [SkippableFact]

@@ -140,8 +140,16 @@ internal sealed class UpNetwork : IDisposable
 
     /// <summary>Every link, address and file there is, to be compared with what there was.</summary>
     public string Trace() => string.Join('\n', [
-        .. Network.Run("ip", "-d", "address", "show").Split('\n').Select(static line => System.Text.RegularExpressions.Regex.Replace(line, "vnet_hdr (on|off)|tentative|designated_\\S+ \\S+|hello_timer.*|gc_timer.*|state \\S+|mtu 1500 qdisc \\S+", "").TrimEnd()),
+        .. Network.Run("ip", "-d", "address", "show").Split('\n').Where(static line => !line.Contains("inet6 fe80", StringComparison.Ordinal) && !line.Contains("valid_lft", StringComparison.Ordinal)).Select(static line => System.Text.RegularExpressions.Regex.Replace(line, "vnet_hdr (on|off)|tentative|designated_\\S+ \\S+|hello_timer.*|gc_timer.*|state \\S+|mtu 1500 qdisc \\S+", "").TrimEnd()),
         .. Directory.GetFileSystemEntries(Folder)]);
+
+    /// <summary>All is as it was, once the kernel has noticed that the TAP's carrier is gone; its own link-local addresses aside.</summary>
+    public void AssertIs(string before, string context = "")
+    {
+        for (var tries = 0; tries < 100 && Trace() != before; tries++) Thread.Sleep(20);
+        var now = Trace();
+        Assert.True(before == now, $"{context}\nwas:\n{before}\nis:\n{now}");
+    }
 
     public void Dispose()
     {
