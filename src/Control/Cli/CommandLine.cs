@@ -85,6 +85,19 @@ internal static class CommandLine
         return ExitCode.Failed;
     }
 
+    /// <summary>Writes a line on stderr, if there is one: a terminal that was closed must not end a VTEP.</summary>
+    public static void Tell(string line)
+    {
+        try
+        {
+            Console.Error.WriteLine(line);
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        {
+            // There is nobody to tell.
+        }
+    }
+
     /// <summary>Puts examples under the help of a command and, one by one, under that of its subcommands.</summary>
     public static void WithExamples(this Command command, string examples)
     {
@@ -116,7 +129,7 @@ internal static class CommandLine
 
     private static void WriteErrors(string name, IReadOnlyList<string> errors)
     {
-        foreach (var error in errors) Console.Error.WriteLine($"{name}: {OnOneLine(error)}");
+        foreach (var error in errors) Tell($"{name}: {OnOneLine(error)}");
     }
 
     private static int Fail(Exception failure)
@@ -124,10 +137,10 @@ internal static class CommandLine
         // Stdout is full or closed, or the like: the operating system's reason says it all.
         var isOutside = failure is IOException or UnauthorizedAccessException;
         var reason = (failure as UnauthorizedAccessException)?.InnerException?.Message ?? failure.Message;
-        Console.Error.WriteLine(isOutside
+        Tell(isOutside
             ? $"sleeve: {OnOneLine(reason)}"
             : $"sleeve: internal error: {failure.GetType().Name}: {OnOneLine(reason)}; please report it with the command line and what {DebugVariable}=1 adds");
-        if (IsDebug) Console.Error.WriteLine(failure);
+        if (IsDebug) Tell(failure.ToString());
         return ExitCode.Failed;
     }
 

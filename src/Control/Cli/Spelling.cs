@@ -49,7 +49,7 @@ internal static class Spelling
 
             if (Find(command, word) is { } option)
             {
-                respelled.Add(option.Name);
+                respelled.Add(Names(option).First(name => IsNamed(name, word)));
                 if (option is Option<bool>)
                 {
                     if (!seen.Add(option)) errors.Add($"{option.Name}: given more than once; only one is allowed");
@@ -80,7 +80,9 @@ internal static class Spelling
     private static Command? Child(Command command, string word) => command.Subcommands.FirstOrDefault(child => child.Name == word || child.Aliases.Contains(word));
 
     private static Option? Find(Command command, string word) =>
-        command.Options.FirstOrDefault(option => Names(option).Any(name => name == word || name.TrimStart('-') == word) && !IsBuiltIn(command, option.Name));
+        command.Options.FirstOrDefault(option => Names(option).Any(name => IsNamed(name, word)) && !IsBuiltIn(command, option.Name));
+
+    private static bool IsNamed(string name, string word) => name == word || (name.StartsWith("--", StringComparison.Ordinal) && name.AsSpan(2).SequenceEqual(word));
 
     private static IEnumerable<string> Names(Option option) => option.Aliases.Prepend(option.Name);
 

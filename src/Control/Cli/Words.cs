@@ -60,7 +60,7 @@ internal static class Words
     public static bool StationMac(string text, out MacAddress value) => MacAddress.TryParse(text, out value) && value.IsValidSource;
 
     /// <summary>What <see cref="LinkName"/> takes.</summary>
-    public const string LinkNameAllowed = "an interface name of 1 to 15 bytes without '/', ':', '%' or white space";
+    public const string LinkNameAllowed = "an interface name of 1 to 15 bytes without '/', ':', '%', white space or control characters";
 
     /// <summary>What <see cref="SocketPath"/> takes.</summary>
     public const string SocketPathAllowed = "a path of 1 to 107 bytes";
@@ -71,7 +71,7 @@ internal static class Words
     public static bool LinkName(string text, out string value)
     {
         value = text;
-        return LinkInfo.IsValidName(text) && !text.Contains('%', StringComparison.Ordinal);
+        return LinkInfo.IsValidName(text) && !text.Any(static c => c == '%' || char.IsControl(c));
     }
 
     /// <summary>Any word that is not empty.</summary>

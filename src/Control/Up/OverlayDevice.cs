@@ -1,3 +1,4 @@
+using Sleeve.Control.Cli;
 using Sleeve.Control.Host;
 using Sleeve.DataPlane;
 using Sleeve.DataPlane.Forwarding;
@@ -195,7 +196,7 @@ internal sealed class OverlayDevice : IDisposable
             catch (HostException failure)
             {
                 // Whoever changed it meanwhile has the last word; the rest is still put back.
-                Console.Error.WriteLine($"sleeve up: {failure.Message}");
+                CommandLine.Fail("up", failure.Message);
             }
         }
 

@@ -7,7 +7,7 @@ namespace Sleeve.Control.Up;
 internal sealed class StderrLogger(string prefix) : ILogger
 {
     /// <summary>Writes one line.</summary>
-    public void Say(string line) => Console.Error.WriteLine($"{prefix}: {line}");
+    public void Say(string line) => CommandLine.Tell($"{prefix}: {line}");
 
     /// <inheritdoc/>
     public IDisposable? BeginScope<TState>(TState state)

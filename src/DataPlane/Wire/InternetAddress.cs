@@ -89,8 +89,10 @@ public readonly record struct InternetAddress
         address = default;
         if (text is null || text.Length > 45 || text.Contains('%', StringComparison.Ordinal) || text.Contains('[', StringComparison.Ordinal)) return false;
         if (!IPAddress.TryParse(text, out var parsed)) return false;
-        // IPAddress takes "10" and "0x7f.1" for IPv4; an operator who types those has made a mistake.
-        if (parsed.AddressFamily == AddressFamily.InterNetwork && parsed.ToString() != text) return false;
+        // IPAddress takes "10" and "0x7f.1" for IPv4, and "::010.0.0.1"; an operator who types those has made a mistake.
+        var quad = text[(text.LastIndexOf(':') + 1)..];
+        if ((parsed.AddressFamily == AddressFamily.InterNetwork || quad.Contains('.', StringComparison.Ordinal))
+            && (!IPAddress.TryParse(quad, out var four) || four.ToString() != quad)) return false;
         address = FromIPAddress(parsed);
         return true;
     }

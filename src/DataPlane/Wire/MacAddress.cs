@@ -60,7 +60,8 @@ public readonly record struct MacAddress
         foreach (var range in text.AsSpan().Split(separator))
         {
             var group = text.AsSpan()[range];
-            if (++groups > Size || group.Length is 0 or > 2
+            // Number parsing would take a NUL behind a digit.
+            if (++groups > Size || group.Length is 0 or > 2 || !char.IsAsciiHexDigit(group[^1])
                 || !byte.TryParse(group, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var octet)) return false;
             value = (value << 8) | octet;
         }

@@ -52,6 +52,8 @@ public sealed class InternetAddressTests
     [InlineData("2001:db8::1::2")]
     [InlineData("2001:db8:1:2:3:4:5:6:7")]
     [InlineData("2001:db8::12345")]
+    [InlineData("::ffff:10.0.0.01")]
+    [InlineData("64:ff9b::010.0.0.1")]
     [InlineData("host")]
     public void Refuses_what_is_no_address_or_more_than_one(string? text) => Assert.False(InternetAddress.TryParse(text, out _));
 

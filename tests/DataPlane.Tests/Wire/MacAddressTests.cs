@@ -46,6 +46,7 @@ public sealed class MacAddressTests
     [InlineData(" 2:11:22:33:44:55")]
     [InlineData("02:11:22:33:44: 5")]
     [InlineData("02:11:22:33:44:5 ")]
+    [InlineData("02:11:22:33:44:5\0")]
     [InlineData("0x2:1:2:3:4:5")]
     [InlineData("021122334455")]
     [InlineData("0211.2233.4455")]
