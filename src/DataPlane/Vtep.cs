@@ -69,6 +69,15 @@ public sealed class Vtep : IDisposable
     /// <summary>Source ports that can be in use, at most.</summary>
     public int SourcePortsLimit => _underlay.SourcePortsLimit;
 
+    /// <summary>How runs of datagrams reach the kernel, and why that way.</summary>
+    public (TransmitOffload Offload, string Reason) TransmitOffload => (_underlay.TransmitOffload, _underlay.TransmitOffloadReason);
+
+    /// <summary>Messages of several datagrams that the kernel was to cut, and how many of them it refused.</summary>
+    public (long Sent, long Refused) GsoMessages => _underlay.GsoMessages;
+
+    /// <summary>Whether the kernel hands over several datagrams of a flow at once (UDP_GRO).</summary>
+    public bool IsCoalescing => _underlay.IsCoalescing;
+
     /// <summary>Datagrams the receiving socket dropped because its buffer was full.</summary>
     public long SocketDrops => _underlay.SocketDrops;
 
@@ -93,7 +102,7 @@ public sealed class Vtep : IDisposable
         ArgumentNullException.ThrowIfNull(tap);
         lock (_commands)
         {
-            var port = new SegmentPort(segment, new TapPort(tap), new Counters());
+            var port = new SegmentPort(segment, new TapPort(tap, receives: _underlay.TransmitOffload != Pipeline.TransmitOffload.None, sends: Options.ReceiveOffload), new Counters());
             if (!_ports.TryAdd(segment.Options.Vni, port)) throw new ArgumentException($"vni {segment.Options.Vni} has a segment already", nameof(segment));
             _worker.Add(port, tap.Descriptor);
             return port;

@@ -1,3 +1,4 @@
+using Sleeve.DataPlane.Pipeline;
 using Sleeve.DataPlane.Wire;
 
 namespace Sleeve.DataPlane;
@@ -31,4 +32,10 @@ public sealed record VtepOptions
 
     /// <summary>Receive zero UDP checksums over IPv6 (udp6zerocsumrx; RFC 6936). Default false.</summary>
     public bool ZeroChecksum6Receive { get; init; }
+
+    /// <summary>How runs of datagrams reach the kernel (--tx-offload); null takes the best that passes its self-test. Default null.</summary>
+    public TransmitOffload? TransmitOffload { get; init; }
+
+    /// <summary>Have the kernel hand over runs of datagrams at once, and merge runs of frames for the TAP (--rx-offload). Default true.</summary>
+    public bool ReceiveOffload { get; init; } = true;
 }

@@ -23,6 +23,11 @@ internal static class StatsRoutes
         state.Vtep.SourcePortsLimit,
         state.Vtep.ReceiveBufferBytes,
         state.Vtep.SocketDrops,
+        state.Vtep.TransmitOffload.Offload == TransmitOffload.UdpGso ? "udp-gso" : "none",
+        state.Vtep.TransmitOffload.Reason,
+        state.Vtep.GsoMessages.Sent,
+        state.Vtep.GsoMessages.Refused,
+        state.Vtep.IsCoalescing ? "udp-gro" : "none",
         DropsOf(state.Vtep.Unassigned),
         [.. state.Segments.Values.OrderBy(static port => port.Segment.Options.Name, StringComparer.Ordinal).Select(Read)]);
 

@@ -63,6 +63,7 @@ internal static class StatsCommand
     {
         Write($"VTEP {vtep.Local} UDP port {vtep.Dstport}, pid {vtep.Pid}");
         Write($"    source ports {vtep.SourcePortsOpen} open of at most {vtep.SourcePortsLimit}, receive buffer {vtep.ReceiveBufferBytes} bytes, {vtep.SocketDrops} datagrams dropped by the full socket");
+        Write($"    tx-offload {vtep.TxOffload}: {vtep.TxOffloadReason}; {vtep.TxOffloadMessages} messages cut by the kernel, {vtep.TxOffloadRefused} refused; rx-offload {vtep.RxOffload}");
         PrintDrops(vtep.Drops);
         foreach (var segment in vtep.Segments)
         {

@@ -3,6 +3,7 @@ using Sleeve.Control.Host;
 using Sleeve.Control.Up;
 using Sleeve.DataPlane;
 using Sleeve.DataPlane.Forwarding;
+using Sleeve.DataPlane.Pipeline;
 using Sleeve.DataPlane.Wire;
 
 namespace Sleeve.Control.Cli;
@@ -52,6 +53,11 @@ internal static class UpCommand
         "--tap-fd", "FD", "Use this open descriptor of the TAP, passed in by the parent process.", "3 or more, an open descriptor");
     private static readonly Setting Socket = new("--socket", "PATH", "Unix socket for commands. [/run/sleeve/DEV.sock]", Words.SocketPathAllowed);
 
+    private static readonly Setting TransmitOffload = new(
+        "--tx-offload", "HOW", "How runs of datagrams reach the kernel: whole, to be cut there, or one by one. [auto: udp-gso if its self-test passes]", "auto, udp-gso or none");
+    private static readonly Setting ReceiveOffload = new(
+        "--rx-offload", "HOW", "Whether runs of datagrams are taken at once and merged for the TAP. [auto: on]", "auto or none");
+
     private static readonly Option<bool> Learning = Setting.Flag("--learning", "Learn which station is behind which VTEP. [on]");
     private static readonly Option<bool> NoLearning = Setting.Flag("--nolearning", "Do not learn.");
     private static readonly Option<bool> Proxy = Setting.Flag("--proxy", "Answer ARP and neighbour solicitations for known neighbours. [off]");
@@ -68,7 +74,7 @@ internal static class UpCommand
     public static Command Create()
     {
         var command = new Command("up", "Run one VTEP in the foreground until SIGINT or SIGTERM.") { Devices };
-        foreach (var setting in (ReadOnlySpan<Setting>)[Vni, Local, Remote, Port, SourcePorts, Ageing, MaxAddress, Admit, Mtu, Address, Bridge, Mac, Netns, TapDescriptor, Socket])
+        foreach (var setting in (ReadOnlySpan<Setting>)[Vni, Local, Remote, Port, SourcePorts, Ageing, MaxAddress, Admit, Mtu, Address, Bridge, Mac, Netns, TapDescriptor, Socket, TransmitOffload, ReceiveOffload])
             command.Options.Add(setting.Option);
         foreach (var flag in (ReadOnlySpan<Option<bool>>)[
             Learning, NoLearning, Proxy, NoProxy, UdpChecksum, NoUdpChecksum, Zero6Transmit, NoZero6Transmit, Zero6Receive, NoZero6Receive, Strict])
@@ -103,6 +109,8 @@ internal static class UpCommand
             UdpChecksum = reader.ReadFlag(UdpChecksum, NoUdpChecksum, fallback: true),
             ZeroChecksum6Transmit = reader.ReadFlag(Zero6Transmit, NoZero6Transmit, fallback: false),
             ZeroChecksum6Receive = reader.ReadFlag(Zero6Receive, NoZero6Receive, fallback: false),
+            TransmitOffload = reader.Read<TransmitOffload?>(TransmitOffload, Words.TransmitOffload, null),
+            ReceiveOffload = reader.Read(ReceiveOffload, Words.ReceiveOffload, true),
         };
         var shared = new SegmentOptions
         {

@@ -1,6 +1,7 @@
 using System.Globalization;
 using Sleeve.Control.Host;
 using Sleeve.DataPlane.Forwarding;
+using Sleeve.DataPlane.Pipeline;
 using Sleeve.DataPlane.Wire;
 
 namespace Sleeve.Control.Cli;
@@ -86,6 +87,20 @@ internal static class Words
     {
         value = text;
         return text.Length > 0 && System.Text.Encoding.UTF8.GetByteCount(text) <= MaxSocketPathLength;
+    }
+
+    /// <summary>How runs of datagrams reach the kernel; null for auto.</summary>
+    public static bool TransmitOffload(string text, out TransmitOffload? value)
+    {
+        value = text switch { "udp-gso" => DataPlane.Pipeline.TransmitOffload.UdpGso, "none" => DataPlane.Pipeline.TransmitOffload.None, _ => null };
+        return value is not null || text == "auto";
+    }
+
+    /// <summary>Whether runs are taken at once.</summary>
+    public static bool ReceiveOffload(string text, out bool value)
+    {
+        value = text == "auto";
+        return text is "auto" or "none";
     }
 
     /// <summary>Whose datagrams to take.</summary>

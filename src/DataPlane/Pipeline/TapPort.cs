@@ -11,13 +11,19 @@ public sealed class TapPort : ITap
 
     private readonly SlabSlice[] _slices = new SlabSlice[TapDevice.MaxSlices];
 
-    /// <summary>Takes over a queue and has the kernel hand over super-frames, as far as it knows them.</summary>
-    public TapPort(TapDevice device)
+    /// <summary>Takes over a queue and sets what the kernel may hand over and will be handed, as far as it knows it.</summary>
+    /// <param name="device">The queue.</param>
+    /// <param name="receives">Take super-frames from the kernel, to be cut here or by the underlay.</param>
+    /// <param name="sends">Hand it super-frames that were merged here.</param>
+    public TapPort(TapDevice device, bool receives = true, bool sends = true)
     {
         ArgumentNullException.ThrowIfNull(device);
         Device = device;
-        TakesUdpSuperFrames = device.TrySetOffload(TcpOffloads | UdpOffloads);
-        TakesSuperFrames = TakesUdpSuperFrames || device.TrySetOffload(TcpOffloads);
+        var takesUdp = device.TrySetOffload(TcpOffloads | UdpOffloads);
+        var takesTcp = takesUdp || device.TrySetOffload(TcpOffloads);
+        if (!receives) device.TrySetOffload(0);
+        TakesSuperFrames = sends && takesTcp;
+        TakesUdpSuperFrames = sends && takesUdp;
     }
 
     /// <summary>The queue.</summary>

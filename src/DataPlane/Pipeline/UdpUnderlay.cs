@@ -16,6 +16,7 @@ public sealed class UdpUnderlay : IUnderlay, IDisposable
     private readonly SourcePorts _senders;
     private readonly Dictionary<FrameBatch, DatagramReceiver> _receivers = [];
     private readonly Dictionary<DatagramBatch, UdpTransmitter> _transmitters = [];
+    private UdpTransmitter[] _allTransmitters = [];
     private long _socketDrops;
 
     /// <summary>Opens and binds the sockets in the calling thread's network namespace.</summary>
@@ -29,10 +30,8 @@ public sealed class UdpUnderlay : IUnderlay, IDisposable
             if (!_receiver.TrySet(LibC.SOL_SOCKET, LibC.SO_RCVBUFFORCE, ReceiveBufferBytes)) _receiver.TrySet(LibC.SOL_SOCKET, LibC.SO_RCVBUF, ReceiveBufferBytes);
             _receiver.TrySet(LibC.SOL_SOCKET, LibC.SO_RXQ_OVFL, 1);
             if (_receiver.IsIPv6 && options.ZeroChecksum6Receive) _receiver.Set(LibC.IPPROTO_UDP, LibC.UDP_NO_CHECK6_RX, 1);
-            // Datagrams without a checksum are never cut by the kernel (UDP_SEGMENT answers EINVAL), nor merged.
-            var hasChecksum = options.Local.IsIPv4 ? options.UdpChecksum : !options.ZeroChecksum6Transmit;
-            TransmitOffload = hasChecksum && UdpGsoSelfTest.Passes(!options.Local.IsIPv4) ? TransmitOffload.UdpGso : TransmitOffload.None;
-            IsCoalescing = _receiver.TrySet(LibC.SOL_UDP, LibC.UDP_GRO, 1);
+            (TransmitOffload, TransmitOffloadReason) = ChooseTransmitOffload(options);
+            IsCoalescing = options.ReceiveOffload && _receiver.TrySet(LibC.SOL_UDP, LibC.UDP_GRO, 1);
             // Any address of the host, as the kernel's device: local is only what is sent from.
             Span<byte> any = stackalloc byte[16];
             any.Clear();
@@ -49,6 +48,25 @@ public sealed class UdpUnderlay : IUnderlay, IDisposable
 
     /// <summary>How runs of datagrams reach the kernel.</summary>
     public TransmitOffload TransmitOffload { get; }
+
+    /// <summary>Why that one.</summary>
+    public string TransmitOffloadReason { get; }
+
+    /// <summary>Messages of several datagrams that the kernel was to cut, and how many of them it refused.</summary>
+    public (long Sent, long Refused) GsoMessages
+    {
+        get
+        {
+            long sent = 0, refused = 0;
+            foreach (var transmitter in Volatile.Read(ref _allTransmitters))
+            {
+                sent += transmitter.GsoMessages;
+                refused += transmitter.GsoRefused;
+            }
+
+            return (sent, refused);
+        }
+    }
 
     /// <summary>Whether the kernel hands over several datagrams of a flow at once (UDP_GRO).</summary>
     public bool IsCoalescing { get; }
@@ -67,6 +85,18 @@ public sealed class UdpUnderlay : IUnderlay, IDisposable
 
     /// <summary>Sending sockets, at most.</summary>
     public int SourcePortsLimit => _senders.Limit;
+
+    private static (TransmitOffload Offload, string Reason) ChooseTransmitOffload(VtepOptions options)
+    {
+        var isIPv6 = !options.Local.IsIPv4;
+        // UDP_SEGMENT answers EINVAL on a socket that sends no checksums.
+        var hasChecksum = isIPv6 ? !options.ZeroChecksum6Transmit : options.UdpChecksum;
+        if (options.TransmitOffload == TransmitOffload.None) return (TransmitOffload.None, "switched off");
+        if (!hasChecksum) return (TransmitOffload.None, "UDP checksums are off, and the kernel cuts only what has one");
+        return UdpGsoSelfTest.Passes(isIPv6)
+            ? (TransmitOffload.UdpGso, "self-test passed")
+            : (TransmitOffload.None, "the self-test of UDP_SEGMENT failed on this kernel");
+    }
 
     /// <inheritdoc/>
     public void Receive(FrameBatch batch)
@@ -94,7 +124,11 @@ public sealed class UdpUnderlay : IUnderlay, IDisposable
     {
         ArgumentNullException.ThrowIfNull(batch);
         if (!_transmitters.TryGetValue(batch, out var transmitter))
+        {
             _transmitters[batch] = transmitter = new UdpTransmitter(batch) { UsesGso = TransmitOffload == TransmitOffload.UdpGso };
+            Volatile.Write(ref _allTransmitters, [.. _transmitters.Values]);
+        }
+
         transmitter.Send(_senders);
     }
 
