@@ -1,1 +1,5 @@
-return await Sleeve.Control.Cli.CommandLine.RunAsync(args);
+using Sleeve.Control.Cli;
+using Sleeve.Control.Demo;
+
+if (!ChildOfDemo.TieToParent()) return ExitCode.Failed;
+return await CommandLine.RunAsync(args);

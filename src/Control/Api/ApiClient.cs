@@ -24,12 +24,15 @@ internal sealed class ApiClient : IDisposable
         };
     }
 
+    /// <summary>Makes a device's name part of a path: it may have a '?' or '#' in it.</summary>
+    public static string Escape(string device) => Uri.EscapeDataString(device);
+
     /// <summary>Asks for something to read.</summary>
     /// <exception cref="HostException">It cannot be had, with the reason.</exception>
     public async Task<T> GetAsync<T>(string path, JsonTypeInfo<T> type)
     {
         using var response = await SendAsync(new HttpRequestMessage(HttpMethod.Get, path));
-        return await response.Content.ReadFromJsonAsync(type) ?? throw new HostException($"{_path} gave an empty answer");
+        return await ReadAsync(response, type);
     }
 
     /// <summary>Asks for a change.</summary>
@@ -44,7 +47,7 @@ internal sealed class ApiClient : IDisposable
     public async Task<T> PostAsync<T>(string path, JsonTypeInfo<T> answer)
     {
         using var response = await SendAsync(new HttpRequestMessage(HttpMethod.Post, path));
-        return await response.Content.ReadFromJsonAsync(answer) ?? throw new HostException($"{_path} gave an empty answer");
+        return await ReadAsync(response, answer);
     }
 
     /// <summary>Asks for a removal.</summary>
@@ -52,6 +55,18 @@ internal sealed class ApiClient : IDisposable
     public async Task DeleteAsync(string path)
     {
         using var response = await SendAsync(new HttpRequestMessage(HttpMethod.Delete, path));
+    }
+
+    private async Task<T> ReadAsync<T>(HttpResponseMessage response, JsonTypeInfo<T> type)
+    {
+        try
+        {
+            return await response.Content.ReadFromJsonAsync(type) ?? throw new HostException($"{_path} gave an empty answer");
+        }
+        catch (JsonException)
+        {
+            throw new HostException($"{_path} gave an answer that is not one of sleeve's: is it another program's socket?");
+        }
     }
 
     private async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request)
@@ -66,10 +81,15 @@ internal sealed class ApiClient : IDisposable
             throw new HostException(socket.SocketErrorCode switch
             {
                 SocketError.AccessDenied => $"no permission to use {_path}; it belongs to the user who runs sleeve up",
+                SocketError.ConnectionRefused when !SocketFile.IsSocket(_path) => $"{_path} is not a socket",
                 SocketError.ConnectionRefused => $"nobody serves {_path}: sleeve up was killed; start it again",
                 _ when !File.Exists(_path) => $"no {_path}: is sleeve up running for this device? (--socket names another)",
                 _ => $"cannot use {_path}: {socket.Message}",
             });
+        }
+        catch (HttpRequestException failure)
+        {
+            throw new HostException($"{_path} broke off: {failure.InnerException?.Message ?? failure.Message}");
         }
         catch (TaskCanceledException)
         {

@@ -1,10 +1,12 @@
+using System.Net.Sockets;
 using System.Text.Json;
+using System.Text.Json.Serialization;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Diagnostics;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Logging;
 using Sleeve.Control.Host;
 using Sleeve.DataPlane.Interop;
 
@@ -37,10 +39,20 @@ internal sealed class ApiServer : IAsyncDisposable
     {
         foreach (var path in paths) SocketFile.Prepare(path);
 
-        var builder = WebApplication.CreateSlimBuilder();
-        builder.Logging.ClearProviders();
-        builder.Services.ConfigureHttpJsonOptions(static json => json.SerializerOptions.TypeInfoResolverChain.Insert(0, ApiJson.Default));
-        builder.Services.AddProblemDetails();
+        // Nothing but what is said here: no appsettings.json of the current folder, no ASPNETCORE_ variables, no file watches.
+        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions { ContentRootPath = "/" });
+        builder.WebHost.UseKestrelCore();
+        builder.Services.AddRoutingCore();
+        builder.Services.ConfigureHttpJsonOptions(static json =>
+        {
+            // The web's defaults would take an unknown field, a number in quotes and a name in any case.
+            json.SerializerOptions.TypeInfoResolverChain.Insert(0, ApiJson.Default);
+            json.SerializerOptions.UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow;
+            json.SerializerOptions.NumberHandling = JsonNumberHandling.Strict;
+            json.SerializerOptions.PropertyNameCaseInsensitive = false;
+        });
+        // What a request lacks is an answer like any other, so the reason has to get to where answers are written.
+        builder.Services.Configure<RouteHandlerOptions>(static routes => routes.ThrowOnBadRequest = true);
         // Signals belong to the verb that runs the server, not to the web host.
         builder.Services.AddSingleton<Microsoft.Extensions.Hosting.IHostLifetime, NoLifetime>();
         builder.WebHost.ConfigureKestrel(kestrel =>
@@ -60,9 +72,21 @@ internal sealed class ApiServer : IAsyncDisposable
                 var other => (StatusCodes.Status500InternalServerError, other?.Message),
             };
             context.Response.StatusCode = status;
-            await context.Response.WriteAsJsonAsync(
-                new ProblemJson(status < 500 ? "Invalid argument" : "Internal error", status, detail), ApiJson.Default.ProblemJson, "application/problem+json");
+            await WriteAsync(context, new ProblemJson(status < 500 ? "Invalid argument" : "Internal error", status, detail));
         }));
+        application.UseStatusCodePages(static pages =>
+        {
+            var (request, status) = (pages.HttpContext.Request, pages.HttpContext.Response.StatusCode);
+            var (title, detail) = status switch
+            {
+                StatusCodes.Status404NotFound => ("Not found", $"{request.Path}: there is nothing here"),
+                StatusCodes.Status405MethodNotAllowed => ("Method not allowed", $"{request.Method}: must be {pages.HttpContext.Response.Headers.Allow}"),
+                StatusCodes.Status413PayloadTooLarge => ("Invalid argument", $"the body must be at most {MaxBodyBytes} bytes"),
+                StatusCodes.Status415UnsupportedMediaType => ("Invalid argument", "Content-Type: must be application/json"),
+                _ => ("Invalid argument", (string?)null),
+            };
+            return WriteAsync(pages.HttpContext, new ProblemJson(title, status, detail));
+        });
         FdbRoutes.Map(application, state);
         NeighbourRoutes.Map(application, state);
         StatsRoutes.Map(application, state);
@@ -74,10 +98,12 @@ internal sealed class ApiServer : IAsyncDisposable
         {
             await application.StartAsync(cancellation);
         }
-        catch (IOException failure)
+        catch (Exception failure)
         {
-            await server.DisposeAsync();
-            throw new HostException($"cannot serve commands on {string.Join(", ", paths)}: {failure.Message}");
+            // Kestrel removes the socket files that it made. One that it could not make is somebody else's.
+            await server.StopAsync();
+            if (failure is not (IOException or SocketException)) throw;
+            throw new HostException($"cannot serve commands on {string.Join(", ", paths)}: {failure.Message} (--socket names another)");
         }
         finally
         {
@@ -91,11 +117,19 @@ internal sealed class ApiServer : IAsyncDisposable
     /// <summary>Stops and removes the socket files.</summary>
     public async ValueTask DisposeAsync()
     {
+        await StopAsync();
+        foreach (var path in _paths) File.Delete(path);
+    }
+
+    private async Task StopAsync()
+    {
         using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(1));
         await _application.StopAsync(patience.Token);
         await _application.DisposeAsync();
-        foreach (var path in _paths) File.Delete(path);
     }
+
+    private static Task WriteAsync(HttpContext context, ProblemJson problem) =>
+        context.Response.WriteAsJsonAsync(problem, ApiJson.Default.ProblemJson, "application/problem+json");
 
     private sealed class NoLifetime : Microsoft.Extensions.Hosting.IHostLifetime
     {

@@ -1,5 +1,7 @@
 using System.Net.Sockets;
+using System.Runtime.InteropServices;
 using Sleeve.Control.Host;
+using Sleeve.DataPlane.Interop;
 
 namespace Sleeve.Control.Api;
 
@@ -25,17 +27,29 @@ internal static class SocketFile
     {
         try
         {
-            if (Path.GetDirectoryName(Path.GetFullPath(path)) is { } folder) Directory.CreateDirectory(folder);
+            // Only our own folder is ours to make.
+            var folder = Path.GetDirectoryName(Path.GetFullPath(path));
+            if (folder == Folder) Directory.CreateDirectory(folder);
+            if (!Directory.Exists(folder)) throw new HostException($"cannot use {path} for commands: there is no directory {folder}; make it or give another --socket");
+            if (Directory.Exists(path)) throw NotASocket(path);
             if (!File.Exists(path)) return;
             using var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
             socket.Connect(new UnixDomainSocketEndPoint(path));
         }
         catch (SocketException refused) when (refused.SocketErrorCode == SocketError.ConnectionRefused)
         {
-            // Nobody listens. A regular file refuses too, and is not ours to remove.
-            if (new FileInfo(path).Length > 0) throw new HostException($"{path} is not a socket; remove it or give another --socket");
-            File.Delete(path);
+            // Nobody listens. A file of another kind refuses too, and is not ours to remove.
+            if (!IsSocket(path)) throw NotASocket(path);
+            Remove(path);
             return;
+        }
+        catch (SocketException failure)
+        {
+            throw new HostException($"cannot use {path} for commands: {failure.Message} (--socket names another)");
+        }
+        catch (HostException)
+        {
+            throw;
         }
         catch (Exception failure) when (failure is UnauthorizedAccessException or IOException)
         {
@@ -44,4 +58,25 @@ internal static class SocketFile
 
         throw new HostException($"{path} is in use: another sleeve serves this device; stop it first or give another --socket");
     }
+
+    /// <summary>Whether a file is a socket: the one kind that open(2) refuses with ENXIO.</summary>
+    public static bool IsSocket(string path)
+    {
+        using var opened = new FileDescriptor(LibC.open(path, LibC.O_RDONLY | LibC.O_NONBLOCK | LibC.O_CLOEXEC));
+        return opened.IsInvalid && Marshal.GetLastPInvokeError() == LibC.ENXIO;
+    }
+
+    private static void Remove(string path)
+    {
+        try
+        {
+            File.Delete(path);
+        }
+        catch (Exception failure) when (failure is UnauthorizedAccessException or IOException)
+        {
+            throw new HostException($"cannot remove {path}, which a killed process left: {failure.Message}");
+        }
+    }
+
+    private static HostException NotASocket(string path) => new($"{path} is not a socket; remove it or give another --socket");
 }

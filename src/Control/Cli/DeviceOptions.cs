@@ -8,13 +8,13 @@ namespace Sleeve.Control.Cli;
 internal sealed class DeviceOptions
 {
     /// <summary>Which device.</summary>
-    public Setting Device { get; } = new("--dev", "DEV", "The TAP of the segment.", "an interface name");
+    public Setting Device { get; } = new("--dev", "DEV", "The TAP of the segment.", Words.LinkNameAllowed);
 
     /// <summary>Which socket.</summary>
-    public Setting Socket { get; } = new("--socket", "PATH", "Unix socket of the VTEP. [/run/sleeve/DEV.sock]", "a path");
+    public Setting Socket { get; } = new("--socket", "PATH", "Unix socket of the VTEP. [/run/sleeve/DEV.sock]", Words.SocketPathAllowed);
 
     /// <summary>Print JSON.</summary>
-    public Option<bool> Json { get; } = new("--json", "-j") { Description = "Print JSON." };
+    public Option<bool> Json { get; } = new("--json", "-j") { Description = "Print JSON.", Arity = ArgumentArity.Zero };
 
     /// <summary>Adds them to a command.</summary>
     public void AddTo(Command command, bool isRead)
@@ -28,14 +28,13 @@ internal sealed class DeviceOptions
     public (string Device, string Path) Require(SettingReader reader)
     {
         var device = reader.Require<string>(Device, Words.LinkName) ?? "";
-        return (device, reader.Read<string?>(Socket, Words.Text!, null) ?? SocketFile.Of(device));
+        return (device, reader.Read<string?>(Socket, Words.SocketPath!, null) ?? SocketFile.Of(device));
     }
 
     /// <summary>The devices and sockets to read from: the one named, or every one there is.</summary>
     public IReadOnlyList<(string Device, string Path)> Select(SettingReader reader)
     {
-        var path = reader.Read<string?>(Socket, Words.Text!, null);
-        if (reader.IsGiven(Device) || path is not null)
+        if (reader.IsGiven(Device) || reader.IsGiven(Socket))
         {
             var (device, own) = Require(reader);
             return [(device, own)];
@@ -65,5 +64,33 @@ internal sealed class DeviceOptions
             CommandLine.WriteErrors(result, [refusal.Message]);
             return ExitCode.Failed;
         }
+    }
+
+    /// <summary>
+    /// Reads from every source. Where several are asked, one that does not answer does not hide the others.
+    /// </summary>
+    /// <param name="sources">As <see cref="Select"/> gave them.</param>
+    /// <param name="read">Asks one.</param>
+    /// <returns>The answers, and what to end with once they are shown: null, or why some are missing.</returns>
+    /// <exception cref="HostException">The only source does not answer.</exception>
+    public static async Task<(IReadOnlyList<T> Answers, HostException? Missing)> ReadAsync<T>(
+        IReadOnlyList<(string Device, string Path)> sources, Func<string, ApiClient, Task<T>> read)
+    {
+        var answers = new List<T>();
+        var missing = new List<string>();
+        foreach (var (device, path) in sources)
+        {
+            using var client = new ApiClient(path);
+            try
+            {
+                answers.Add(await read(device, client));
+            }
+            catch (HostException failure) when (sources.Count > 1)
+            {
+                missing.Add(failure.Message);
+            }
+        }
+
+        return (answers, missing.Count > 0 ? new HostException(string.Join("; ", missing)) : null);
     }
 }

@@ -58,16 +58,15 @@ internal static class FdbCommand
 
     private static async Task ShowAsync(IReadOnlyList<(string Device, string Path)> sources, bool isOne, bool json)
     {
-        var entries = new List<FdbEntryJson>();
-        foreach (var (device, path) in sources)
+        var (answers, missing) = await DeviceOptions.ReadAsync(sources, async (device, client) =>
         {
-            using var client = new ApiClient(path);
-            var own = await client.GetAsync($"segments/{device}/fdb", ApiJson.Default.IReadOnlyListFdbEntryJson);
-            entries.AddRange(isOne ? own : own.Select(entry => entry with { Ifname = device }));
-        }
-
+            var own = await client.GetAsync($"segments/{ApiClient.Escape(device)}/fdb", ApiJson.Default.IReadOnlyListFdbEntryJson);
+            return isOne ? own : own.Select(entry => entry with { Ifname = device });
+        });
+        IReadOnlyList<FdbEntryJson> entries = [.. answers.SelectMany(static own => own)];
         if (json) Console.Out.WriteLine(JsonSerializer.Serialize(entries, ApiJson.Default.IReadOnlyListFdbEntryJson));
         else foreach (var entry in entries) Console.Out.WriteLine(Format(entry));
+        if (missing is not null) throw missing;
     }
 
     // As bridge(8) prints it, but without its trailing blank.
@@ -99,7 +98,7 @@ internal static class FdbCommand
             return async () =>
             {
                 using var client = new ApiClient(path);
-                await client.PostAsync($"segments/{device}/fdb/{verb}", entry, ApiJson.Default.FdbEntryJson);
+                await client.PostAsync($"segments/{ApiClient.Escape(device)}/fdb/{verb}", entry, ApiJson.Default.FdbEntryJson);
             };
         }));
         return change;
@@ -122,7 +121,7 @@ internal static class FdbCommand
             return async () =>
             {
                 using var client = new ApiClient(path);
-                await client.DeleteAsync($"segments/{device}/fdb/{mac}{(query.Count > 0 ? "?" : "")}{string.Join('&', query)}");
+                await client.DeleteAsync($"segments/{ApiClient.Escape(device)}/fdb/{mac}{(query.Count > 0 ? "?" : "")}{string.Join('&', query)}");
             };
         }));
         return delete;
@@ -139,7 +138,7 @@ internal static class FdbCommand
             return async () =>
             {
                 using var client = new ApiClient(path);
-                var flushed = await client.PostAsync($"segments/{device}/fdb/flush?all={(all ? "true" : "false")}", ApiJson.Default.FlushJson);
+                var flushed = await client.PostAsync($"segments/{ApiClient.Escape(device)}/fdb/flush?all={(all ? "true" : "false")}", ApiJson.Default.FlushJson);
                 Console.Out.WriteLine($"{flushed.Removed} entries removed");
             };
         }));

@@ -29,6 +29,7 @@ internal static class NeighCommand
             Examples:
               sleeve neigh show dev vx0
               sleeve neigh add 10.1.1.2 lladdr 02:00:00:00:00:02 dev vx0
+              sleeve neigh replace 10.1.1.2 lladdr 02:00:00:00:00:03 dev vx0
               sleeve neigh del 10.1.1.2 dev vx0
             """);
         return neigh;
@@ -49,26 +50,30 @@ internal static class NeighCommand
 
     private static async Task ShowAsync(IReadOnlyList<(string Device, string Path)> sources, bool isOne, bool json)
     {
-        var entries = new List<NeighbourJson>();
-        foreach (var (device, path) in sources)
+        var (answers, missing) = await DeviceOptions.ReadAsync(sources, async (device, client) =>
         {
-            using var client = new ApiClient(path);
-            var own = await client.GetAsync($"segments/{device}/neighbours", ApiJson.Default.IReadOnlyListNeighbourJson);
-            entries.AddRange(isOne ? own : own.Select(entry => entry with { Dev = device }));
-        }
-
+            var own = await client.GetAsync($"segments/{ApiClient.Escape(device)}/neighbours", ApiJson.Default.IReadOnlyListNeighbourJson);
+            return isOne ? own : own.Select(entry => entry with { Dev = device });
+        });
+        IReadOnlyList<NeighbourJson> entries = [.. answers.SelectMany(static own => own)];
         if (json)
         {
             Console.Out.WriteLine(JsonSerializer.Serialize(entries, ApiJson.Default.IReadOnlyListNeighbourJson));
-            return;
+        }
+        else
+        {
+            foreach (var entry in entries) Console.Out.WriteLine(Format(entry));
         }
 
-        foreach (var entry in entries)
-        {
-            var device = entry.Dev is null ? "" : $" dev {entry.Dev}";
-            var router = entry.Router == true ? " router" : "";
-            Console.Out.WriteLine($"{entry.Dst}{device} lladdr {entry.Lladdr}{router} {string.Join(' ', entry.State ?? [])}");
-        }
+        if (missing is not null) throw missing;
+    }
+
+    // As ip-neighbour(8) prints it, but without its trailing blank.
+    private static string Format(NeighbourJson entry)
+    {
+        var device = entry.Dev is null ? "" : $" dev {entry.Dev}";
+        var router = entry.Router == true ? " router" : "";
+        return $"{entry.Dst}{device} lladdr {entry.Lladdr}{router} {string.Join(' ', entry.State ?? [])}";
     }
 
     private static Command CreateChange(string verb, string description)
@@ -84,7 +89,7 @@ internal static class NeighCommand
             return async () =>
             {
                 using var client = new ApiClient(path);
-                await client.PostAsync($"segments/{device}/neighbours/{verb}", entry, ApiJson.Default.NeighbourJson);
+                await client.PostAsync($"segments/{ApiClient.Escape(device)}/neighbours/{verb}", entry, ApiJson.Default.NeighbourJson);
             };
         }));
         return change;
@@ -102,7 +107,7 @@ internal static class NeighCommand
             return async () =>
             {
                 using var client = new ApiClient(path);
-                await client.DeleteAsync($"segments/{device}/neighbours/{address}");
+                await client.DeleteAsync($"segments/{ApiClient.Escape(device)}/neighbours/{address}");
             };
         }));
         return delete;

@@ -3,8 +3,8 @@ using System.CommandLine;
 namespace Sleeve.Control.Cli;
 
 /// <summary>
-/// An option whose words are read by us and not by the parser, so that every error can name the option, the value and what is allowed. As in
-/// iproute2 the name works without its dashes too: <c>vni 100</c> is <c>--vni 100</c>.
+/// An option whose words are read by us and not by the parser, so that every error can name the option, the value and what is allowed.
+/// <see cref="Spelling"/> makes its name work without its dashes too.
 /// </summary>
 internal sealed class Setting
 {
@@ -17,7 +17,7 @@ internal sealed class Setting
     /// <param name="aliases">Other names.</param>
     public Setting(string name, string value, string description, string allowed, bool repeatable = false, params ReadOnlySpan<string> aliases)
     {
-        Option = new Option<string[]>(name, [name.TrimStart('-'), .. aliases])
+        Option = new Option<string[]>(name, [.. aliases])
         {
             Description = description,
             HelpName = value,
@@ -37,9 +37,9 @@ internal sealed class Setting
     /// <summary>Whether it may be given more than once.</summary>
     public bool IsRepeatable { get; }
 
-    /// <summary>A flag that can be given without its dashes too.</summary>
+    /// <summary>An option without a value.</summary>
     public static Option<bool> Flag(string name, string description) =>
-        new(name, name.TrimStart('-')) { Description = description, Arity = ArgumentArity.Zero };
+        new(name) { Description = description, Arity = ArgumentArity.Zero };
 }
 
 /// <summary>Reads a value out of a word.</summary>

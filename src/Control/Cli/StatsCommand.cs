@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using System.Text.Json;
 using Sleeve.Control.Api;
+using Sleeve.Control.Host;
 using Spectre.Console;
 
 namespace Sleeve.Control.Cli;
@@ -24,7 +25,9 @@ internal static class StatsCommand
             """);
         stats.SetAction(static (result, _) => DeviceOptions.RunAsync(result, reader =>
         {
-            var sources = Device.Select(reader);
+            // A socket serves all segments of its process, so it does without a device.
+            var path = reader.Read<string?>(Device.Socket, Words.SocketPath!, null);
+            var sources = path is not null && !reader.IsGiven(Device.Device) ? [("", path)] : Device.Select(reader);
             var only = reader.IsGiven(Device.Device) ? sources[0].Device : null;
             return () => ShowAsync(sources, only, result.GetValue(Device.Json));
         }));
@@ -33,24 +36,27 @@ internal static class StatsCommand
 
     private static async Task ShowAsync(IReadOnlyList<(string Device, string Path)> sources, string? only, bool json)
     {
+        var (answers, missing) = await DeviceOptions.ReadAsync(sources, static (_, client) => client.GetAsync("stats", ApiJson.Default.VtepStatsJson));
         var vteps = new Dictionary<int, VtepStatsJson>();
-        foreach (var (_, path) in sources)
+        foreach (var vtep in answers)
         {
-            using var client = new ApiClient(path);
-            var vtep = await client.GetAsync("stats", ApiJson.Default.VtepStatsJson);
             // One process answers on a socket a device.
             vteps[vtep.Pid] = only is null ? vtep : vtep with { Segments = [.. vtep.Segments.Where(segment => segment.Ifname == only)] };
+            if (only is not null && vteps[vtep.Pid].Segments.Count == 0) throw new HostException($"No such device: dev {only}: has no segment in this VTEP");
         }
 
         if (json)
         {
             Console.Out.WriteLine(JsonSerializer.Serialize<IReadOnlyList<VtepStatsJson>>([.. vteps.Values], ApiJson.Default.IReadOnlyListVtepStatsJson));
-            return;
+        }
+        else
+        {
+            // A pipe has no width to fit into.
+            if (Console.IsOutputRedirected) AnsiConsole.Profile.Width = PipeWidth;
+            foreach (var vtep in vteps.Values) Print(vtep);
         }
 
-        // A pipe has no width to fit into.
-        if (Console.IsOutputRedirected) AnsiConsole.Profile.Width = PipeWidth;
-        foreach (var vtep in vteps.Values) Print(vtep);
+        if (missing is not null) throw missing;
     }
 
     private static void Print(VtepStatsJson vtep)

@@ -27,7 +27,7 @@ internal static class UpCommand
         HelpName = "DEV[:VNI]",
     };
 
-    private static readonly Setting Vni = new("--vni", "N", "VXLAN network identifier.", "0 to 16777215", false, "--id", "id");
+    private static readonly Setting Vni = new("--vni", "N", "VXLAN network identifier.", "0 to 16777215", false, "--id");
     private static readonly Setting Local = new(
         "--local", "IP", "Underlay address to send from; its family is the underlay's.", "an IPv4 or IPv6 unicast address, not link-local");
     private static readonly Setting Remote = new(
@@ -44,13 +44,13 @@ internal static class UpCommand
     private static readonly Setting Mtu = new("--mtu", "BYTES", "MTU of the TAP. [route to the remotes, less 50 or 70]", "68 to 65521");
     private static readonly Setting Address = new(
         "--address", "CIDR", "Address for the TAP. Repeatable.", "an address with a prefix length, such as 10.1.1.1/24 or fd00::1/64", repeatable: true);
-    private static readonly Setting Bridge = new("--bridge", "BR", "Make the TAP a port of this bridge.", "the name of a bridge");
+    private static readonly Setting Bridge = new("--bridge", "BR", "Make the TAP a port of this bridge.", Words.LinkNameAllowed);
     private static readonly Setting Mac = new("--mac", "MAC", "MAC of the TAP.", "a unicast MAC such as 02:00:00:00:00:01");
     private static readonly Setting Netns = new(
         "--netns", "NS", "Put the TAP into another network namespace; the UDP sockets stay here.", "a name in /run/netns, a path, or a process id");
     private static readonly Setting TapDescriptor = new(
         "--tap-fd", "FD", "Use this open descriptor of the TAP, passed in by the parent process.", "3 or more, an open descriptor");
-    private static readonly Setting Socket = new("--socket", "PATH", "Unix socket for commands. [/run/sleeve/DEV.sock]", "a path of at most 107 bytes");
+    private static readonly Setting Socket = new("--socket", "PATH", "Unix socket for commands. [/run/sleeve/DEV.sock]", Words.SocketPathAllowed);
 
     private static readonly Option<bool> Learning = Setting.Flag("--learning", "Learn which station is behind which VTEP. [on]");
     private static readonly Option<bool> NoLearning = Setting.Flag("--nolearning", "Do not learn.");
@@ -126,7 +126,7 @@ internal static class UpCommand
             Mac = reader.IsGiven(Mac) ? reader.Read<MacAddress>(Mac, Words.StationMac, default) : null,
             NetworkNamespace = reader.Read<string?>(Netns, Words.Text!, null),
             TapDescriptor = reader.IsGiven(TapDescriptor) ? reader.Read(TapDescriptor, Words.Number(3, int.MaxValue), 0) : null,
-            Socket = reader.Read<string?>(Socket, SocketPath!, null),
+            Socket = reader.Read<string?>(Socket, Words.SocketPath!, null),
         };
         RefuseContradictions(reader, options);
         if (reader.Errors.Count > 0) options = null;
@@ -148,19 +148,26 @@ internal static class UpCommand
     {
         var words = result.GetValue(Devices) ?? [];
         var segments = new List<SegmentOptions>(words.Length);
-        if (words.Length == 0) reader.Refuse("DEV: missing; it must be an interface name of 1 to 15 bytes without '/' or white space");
-        var vni = reader.IsGiven(Vni) ? reader.Read<Vni?>(Vni, ReadVni, null) : null;
-        if (words.Length > 1 && reader.IsGiven(Vni)) reader.Refuse($"--vni {vni}: with several devices each must be DEV:VNI");
+        if (words.Length == 0) reader.Refuse($"DEV: missing; it must be {Words.LinkNameAllowed}");
+        var vni = reader.Read<Vni?>(Vni, ReadVni, null);
+        if (words.Length == 0 && !reader.IsGiven(Vni)) reader.Refuse($"--vni: missing; it must be {Vni.Allowed}");
+        if (words.Length > 1 && reader.IsGiven(Vni))
+        {
+            // One word too many, or one option too many: either way nothing after it can be judged.
+            reader.Refuse($"{words[1]}: not expected here; with several devices ({string.Join(' ', words)}) each must be DEV:VNI, without --vni");
+            return segments;
+        }
+
         foreach (var word in words)
         {
             var colon = word.LastIndexOf(':');
             var name = colon < 0 ? word : word[..colon];
-            if (!LinkInfo.IsValidName(name))
-                reader.Refuse($"DEV {name}: must be an interface name of 1 to 15 bytes without '/', ':' or white space");
+            if (!Words.LinkName(name, out _)) reader.Refuse($"DEV {name}: must be {Words.LinkNameAllowed}");
             var own = vni;
             if (colon >= 0 && !ReadVni(word[(colon + 1)..], out own)) reader.Refuse($"DEV {word}: its VNI must be {Vni.Allowed}");
             else if (colon >= 0 && words.Length == 1 && vni is { } given && given != own) reader.Refuse($"--vni {given}: contradicts {word}");
-            else if (colon < 0 && own is null && (words.Length > 1 || !reader.IsGiven(Vni))) reader.Refuse($"--vni: missing for {name}; it must be {Vni.Allowed}");
+            else if (colon < 0 && words.Length > 1) reader.Refuse($"DEV {word}: must be DEV:VNI where there are several");
+            else if (colon < 0 && !reader.IsGiven(Vni)) reader.Refuse($"--vni: missing for {name}; it must be {Vni.Allowed}");
             if (segments.Any(other => other.Name == name)) reader.Refuse($"DEV {word}: {name} is given twice");
             if (own is { } value && segments.Any(other => other.Vni == value)) reader.Refuse($"DEV {word}: vni {value} is given twice");
             segments.Add(shared with { Name = name, Vni = own ?? default });
@@ -186,16 +193,12 @@ internal static class UpCommand
             if (options.Socket is { } socket) reader.Refuse($"--socket {socket}: not with several devices; each has /run/sleeve/DEV.sock");
         }
 
+        if (options.Remotes.Count > ReplicationList.MaxRemotes)
+            reader.Refuse($"--remote: given {options.Remotes.Count} times; at most {ReplicationList.MaxRemotes} are allowed");
         if (options.Bridge is { } bridge && options.Segments.Any(segment => segment.Name == bridge)) reader.Refuse($"--bridge {bridge}: cannot be the device itself");
         foreach (var remote in options.Remotes)
             if (remote == options.Vtep.Local) reader.Refuse($"--remote {remote}: is the --local address; must be another VTEP");
         if (options.Mtu is < 1280 and > 0 && options.Addresses.Any(address => !address.Address.IsIPv4))
             reader.Refuse($"--mtu {options.Mtu}: must be at least 1280 for an IPv6 --address (RFC 8200, section 5)");
-    }
-
-    private static bool SocketPath(string text, out string value)
-    {
-        value = text;
-        return text.Length > 0 && System.Text.Encoding.UTF8.GetByteCount(text) <= 107;
     }
 }

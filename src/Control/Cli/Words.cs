@@ -59,11 +59,19 @@ internal static class Words
     /// <summary>A MAC address that a station can have.</summary>
     public static bool StationMac(string text, out MacAddress value) => MacAddress.TryParse(text, out value) && value.IsValidSource;
 
-    /// <summary>An interface name.</summary>
+    /// <summary>What <see cref="LinkName"/> takes.</summary>
+    public const string LinkNameAllowed = "an interface name of 1 to 15 bytes without '/', ':', '%', white space or control characters";
+
+    /// <summary>What <see cref="SocketPath"/> takes.</summary>
+    public const string SocketPathAllowed = "a path of 1 to 107 bytes";
+
+    private const int MaxSocketPathLength = 107;
+
+    /// <summary>An interface name. The kernel would replace "%d" by a number (dev_alloc_name), so that the name would be another.</summary>
     public static bool LinkName(string text, out string value)
     {
         value = text;
-        return LinkInfo.IsValidName(text);
+        return LinkInfo.IsValidName(text) && !text.Any(static c => c == '%' || char.IsControl(c));
     }
 
     /// <summary>Any word that is not empty.</summary>
@@ -71,6 +79,13 @@ internal static class Words
     {
         value = text;
         return text.Length > 0;
+    }
+
+    /// <summary>A path that fits a unix socket's address (unix(7): 108 bytes with the closing zero).</summary>
+    public static bool SocketPath(string text, out string value)
+    {
+        value = text;
+        return text.Length > 0 && System.Text.Encoding.UTF8.GetByteCount(text) <= MaxSocketPathLength;
     }
 
     /// <summary>Whose datagrams to take.</summary>

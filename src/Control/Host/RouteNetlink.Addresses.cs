@@ -168,6 +168,35 @@ internal sealed partial class RouteNetlink
         if (!outcome.Succeeded) throw HostException.Of($"set neighbour {address} lladdr {mac} on {NameOf(index)}", outcome);
     }
 
+    /// <summary>Has the kernel ask for a neighbour now (ARP or neighbour solicitation), without anything to be sent to it.</summary>
+    public void AskForNeighbour(int index, InternetAddress address)
+    {
+        var header = new LibC.ndmsg { ndm_family = address.Family(), ndm_ifindex = index, ndm_flags = LibC.NTF_USE };
+        var request = new NetlinkRequest(LibC.RTM_NEWNEIGH, LibC.NLM_F_CREATE | LibC.NLM_F_REPLACE).Struct(header).Add(LibC.NDA_DST, address);
+        var outcome = Execute(request);
+        if (!outcome.Succeeded) throw HostException.Of($"ask for neighbour {address} on {NameOf(index)}", outcome);
+    }
+
+    /// <summary>Reads what the kernel knows of a neighbour.</summary>
+    /// <returns>Its MAC address; null if it is not known, or was asked for in vain.</returns>
+    public MacAddress? FindNeighbour(int index, InternetAddress address)
+    {
+        MacAddress? found = null;
+        var request = new NetlinkRequest(LibC.RTM_GETNEIGH, LibC.NLM_F_DUMP).Struct(new LibC.ndmsg { ndm_family = address.Family() });
+        var outcome = Query(request, () => found = null, (in message) => found ??= ReadNeighbour(in message, index, address));
+        return outcome.Succeeded ? found : throw HostException.Of($"look up neighbour {address}", outcome);
+    }
+
+    /// <summary>Forgets a neighbour.</summary>
+    /// <returns>False if it was not known.</returns>
+    public bool RemoveNeighbour(int index, InternetAddress address)
+    {
+        var header = new LibC.ndmsg { ndm_family = address.Family(), ndm_ifindex = index };
+        var outcome = Execute(new NetlinkRequest(LibC.RTM_DELNEIGH, 0).Struct(header).Add(LibC.NDA_DST, address));
+        if (outcome.Errno is LibC.ENOENT or LibC.ENODEV) return false;
+        return outcome.Succeeded ? true : throw HostException.Of($"forget neighbour {address} on {NameOf(index)}", outcome);
+    }
+
     /// <summary>
     /// Appends a destination to an entry in a kernel vxlan device's forwarding table (`bridge fdb append MAC dev DEV dst REMOTE`); the zero
     /// address stands for what is unknown, and takes several. Any other takes several only if it is a group address.
@@ -189,6 +218,25 @@ internal sealed partial class RouteNetlink
         var outcome = Execute(OnForwarding(LibC.RTM_DELNEIGH, 0, index, mac, remote, port));
         if (outcome.Errno is LibC.ENOENT or LibC.ENODEV) return false;
         return outcome.Succeeded ? true : throw HostException.Of($"remove {mac} dst {remote} from the forwarding table of {NameOf(index)}", outcome);
+    }
+
+    private static MacAddress? ReadNeighbour(in NetlinkMessage message, int index, InternetAddress address)
+    {
+        const ushort Valid = LibC.NUD_PERMANENT | LibC.NUD_NOARP | LibC.NUD_REACHABLE | LibC.NUD_STALE | LibC.NUD_DELAY | LibC.NUD_PROBE;
+        if (message.Type != LibC.RTM_NEWNEIGH || !message.TryRead(out LibC.ndmsg header, out var attributes)) return null;
+        if (header.ndm_ifindex != index || (header.ndm_state & Valid) == 0) return null;
+        MacAddress? mac = null;
+        var isAsked = false;
+        foreach (var attribute in attributes)
+        {
+            switch (attribute.Type)
+            {
+                case LibC.NDA_DST: isAsked = attribute.ToInternetAddress() == address; break;
+                case LibC.NDA_LLADDR: mac = attribute.ToMacAddress(); break;
+            }
+        }
+
+        return isAsked ? mac : null;
     }
 
     private static NetlinkRequest OnForwarding(ushort type, int flags, int index, MacAddress mac, InternetAddress remote, ushort port)

@@ -26,21 +26,22 @@ internal sealed class ForegroundVtep : IAsyncDisposable
     private ApiServer? _api;
     private string? _fault;
 
-    private ForegroundVtep(UpOptions options, CancellationToken cancellation)
+    private ForegroundVtep(UpOptions options, CancellationTokenSource stop)
     {
         _options = options;
-        _stop = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        _stop = stop;
     }
 
     /// <summary>Runs until SIGINT, SIGTERM, SIGHUP or a failure.</summary>
     /// <returns>One of <see cref="ExitCode"/>.</returns>
     public static async Task<int> RunAsync(UpOptions options, CancellationToken cancellation)
     {
-        await using var run = new ForegroundVtep(options, cancellation);
-        // From here on a signal no longer kills but ends in order.
-        using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, run.OnSignal);
-        using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, run.OnSignal);
-        using var hangUp = PosixSignalRegistration.Create(PosixSignal.SIGHUP, run.OnSignal);
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        // From here on a signal no longer kills but ends in order; a second one does not break off the taking down.
+        using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, OnSignal);
+        using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, OnSignal);
+        using var hangUp = PosixSignalRegistration.Create(PosixSignal.SIGHUP, OnSignal);
+        await using var run = new ForegroundVtep(options, stop);
         try
         {
             await run.SetUpAsync();
@@ -57,12 +58,12 @@ internal sealed class ForegroundVtep : IAsyncDisposable
         }
 
         return run._fault is { } fault ? CommandLine.Fail("up", fault) : ExitCode.Done;
-    }
 
-    private void OnSignal(PosixSignalContext context)
-    {
-        context.Cancel = true;
-        _stop.Cancel();
+        void OnSignal(PosixSignalContext context)
+        {
+            context.Cancel = true;
+            stop.Cancel();
+        }
     }
 
     private async Task SetUpAsync()
@@ -208,6 +209,5 @@ internal sealed class ForegroundVtep : IAsyncDisposable
         for (var i = _devices.Count - 1; i >= 0; i--) _devices[i].Dispose();
         _tapHost?.Dispose();
         _tapNamespace?.Dispose();
-        _stop.Dispose();
     }
 }

@@ -1,3 +1,4 @@
+using Sleeve.Control.Cli;
 using Sleeve.Control.Host;
 using Sleeve.DataPlane.Forwarding;
 using Sleeve.DataPlane.Interop;
@@ -10,7 +11,10 @@ namespace Sleeve.Control.Up;
 /// </summary>
 internal sealed class OverlayDevice : IDisposable
 {
-    private const string TunPath = "/dev/net/tun";
+    /// <summary>Where TAP devices come from.</summary>
+    public const string TunPath = "/dev/net/tun";
+
+    private const int LeastIPv6Mtu = 1280;
 
     private readonly RouteNetlink _host;
     private readonly Stack<Action> _undo = new();
@@ -54,6 +58,11 @@ internal sealed class OverlayDevice : IDisposable
             throw;
         }
     }
+
+    /// <summary>Says why <see cref="TunPath"/> cannot be opened and what to do.</summary>
+    public static string ExplainTun(int errno) => errno is LibC.ENOENT or LibC.ENODEV or LibC.ENXIO
+        ? $"there is no {TunPath}: load the kernel's tun module (modprobe tun), or pass the device into the container (--device {TunPath})"
+        : $"cannot open {TunPath}: {ErrnoException.Describe(errno)}: run as root, or let the user have it (chmod 0666 {TunPath})";
 
     /// <summary>Sets the TAP up.</summary>
     public void SetUp()
@@ -119,6 +128,8 @@ internal sealed class OverlayDevice : IDisposable
             Undo(() => _host.SetMac(before.Index, before.Mac));
         }
 
+        if (mtu < LeastIPv6Mtu && before.Mtu >= LeastIPv6Mtu && FirstIPv6Address(before.Index) is { } lost)
+            throw new HostException($"{_name} has the IPv6 address {lost}, which an MTU of {mtu} would remove; it must be at least {LeastIPv6Mtu} (--mtu sets it)");
         if (mtu != before.Mtu)
         {
             _host.SetMtu(before.Index, mtu);
@@ -141,13 +152,16 @@ internal sealed class OverlayDevice : IDisposable
         Link = _host.FindLink(before.Index) ?? throw new HostException($"{_name} was removed while it was being set up");
     }
 
+    // Below RFC 8200's least MTU the kernel takes IPv6 off the interface, and does not put the addresses back.
+    private AddressPrefix? FirstIPv6Address(int index) => _host.ListAddresses()
+        .Where(held => held.LinkIndex == index && held.Prefix.Address is { IsIPv4: false, IsIPv6LinkLocal: false })
+        .Select(static held => (AddressPrefix?)held.Prefix).FirstOrDefault();
+
     private void Undo(Action action) => _undo.Push(action);
 
     private string Explain(ErrnoException failure) => failure switch
     {
-        { Call: nameof(LibC.open), Errno: LibC.ENOENT or LibC.ENODEV or LibC.ENXIO } =>
-            $"there is no {TunPath}: load the kernel's tun module (modprobe tun), or pass the device into the container (--device {TunPath})",
-        { Call: nameof(LibC.open) } => $"cannot open {TunPath}: {ErrnoException.Describe(failure.Errno)}: run as root, or let the user have it (chmod 0666 {TunPath})",
+        { Call: nameof(LibC.open) } => ExplainTun(failure.Errno),
         { Errno: LibC.EPERM } => $"cannot make {_name}: CAP_NET_ADMIN is missing: run as root, or in a user namespace of its own (unshare -Urn)",
         { Errno: LibC.EBUSY } => $"{_name} is in use: another process has this TAP open; stop it or choose another name",
         { Errno: LibC.EINVAL } => $"cannot open {_name}: the kernel refuses the name, or the TAP cannot take another queue",
@@ -173,7 +187,7 @@ internal sealed class OverlayDevice : IDisposable
             catch (HostException failure)
             {
                 // Whoever changed it meanwhile has the last word; the rest is still put back.
-                Console.Error.WriteLine($"sleeve up: {failure.Message}");
+                CommandLine.Fail("up", failure.Message);
             }
         }
 

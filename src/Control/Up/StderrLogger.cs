@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using Sleeve.Control.Cli;
 
 namespace Sleeve.Control.Up;
 
@@ -6,7 +7,7 @@ namespace Sleeve.Control.Up;
 internal sealed class StderrLogger(string prefix) : ILogger
 {
     /// <summary>Writes one line.</summary>
-    public void Say(string line) => Console.Error.WriteLine($"{prefix}: {line}");
+    public void Say(string line) => CommandLine.Tell($"{prefix}: {line}");
 
     /// <inheritdoc/>
     public IDisposable? BeginScope<TState>(TState state)
@@ -20,6 +21,6 @@ internal sealed class StderrLogger(string prefix) : ILogger
     {
         if (!IsEnabled(logLevel)) return;
         var level = logLevel >= LogLevel.Warning ? "warning: " : "";
-        Say($"{level}{formatter(state, exception)}{(exception is null ? "" : $": {exception}")}");
+        Say($"{level}{formatter(state, exception)}{(exception is null ? "" : CommandLine.IsDebug ? $": {exception}" : $": {exception.Message}")}");
     }
 }

@@ -5,6 +5,7 @@ namespace Sleeve.DataPlane.Interop;
 // sched.h, linux/nsfs.h
 public static unsafe partial class LibC
 {
+    public const int CLONE_NEWNS = 0x00020000;
     public const int CLONE_NEWNET = 0x40000000;
     public const uint NS_GET_NSTYPE = 0xb703;
 

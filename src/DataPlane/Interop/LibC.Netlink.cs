@@ -54,6 +54,7 @@ public static unsafe partial class LibC
     public const ushort RTM_GETROUTE = 26;
     public const ushort RTM_NEWNEIGH = 28;
     public const ushort RTM_DELNEIGH = 29;
+    public const ushort RTM_GETNEIGH = 30;
 
     public const int RTNLGRP_LINK = 1;
 
@@ -141,7 +142,12 @@ public static unsafe partial class LibC
     public const ushort NDA_LLADDR = 2;
     public const ushort NDA_PORT = 6;
     public const ushort NDA_VNI = 7;
+    public const byte NTF_USE = 0x01;
     public const byte NTF_SELF = 0x02;
+    public const ushort NUD_REACHABLE = 0x02;
+    public const ushort NUD_STALE = 0x04;
+    public const ushort NUD_DELAY = 0x08;
+    public const ushort NUD_PROBE = 0x10;
     public const ushort NUD_NOARP = 0x40;
     public const ushort NUD_PERMANENT = 0x80;
 

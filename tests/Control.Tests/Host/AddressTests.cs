@@ -99,6 +99,28 @@ public class AddressTests
     }
 
     [SkippableFact]
+    public void Asks_for_a_neighbour_and_forgets_it()
+    {
+        using var here = TestNetwork.CreateOrSkip();
+        using var there = TestNetwork.CreateOrSkip();
+        var index = here.CreateOrSkip(host => host.CreateVethPair("a", "b", there.Namespace)).Index;
+        var other = there.Host.GetLink("b");
+        here.Host.AddAddress(index, Prefix("10.1.0.1/24"));
+        there.Host.AddAddress(other.Index, Prefix("10.1.0.2/24"));
+        here.Host.SetUp(index, up: true);
+        there.Host.SetUp(other.Index, up: true);
+        Assert.True(here.Host.WaitUntilRunning(index, TimeSpan.FromSeconds(5)));
+
+        Assert.Null(here.Host.FindNeighbour(index, Address("10.1.0.2")));
+        here.Host.AskForNeighbour(index, Address("10.1.0.2"));
+        Assert.True(SpinWait.SpinUntil(() => here.Host.FindNeighbour(index, Address("10.1.0.2")) == other.Mac, TimeSpan.FromSeconds(5)));
+        Assert.Null(here.Host.FindNeighbour(index, Address("10.1.0.3")));
+        Assert.True(here.Host.RemoveNeighbour(index, Address("10.1.0.2")));
+        Assert.Null(here.Host.FindNeighbour(index, Address("10.1.0.2")));
+        Assert.False(here.Host.RemoveNeighbour(index, Address("10.1.0.2")));
+    }
+
+    [SkippableFact]
     public void Appends_to_the_kernels_forwarding_table()
     {
         using var network = TestNetwork.CreateOrSkip();

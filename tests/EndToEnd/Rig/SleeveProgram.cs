@@ -1,0 +1,31 @@
+namespace Sleeve.EndToEnd.Rig;
+
+/// <summary>
+/// The executable under test: the environment variable SLEEVE, else the one that was built with the tests. `SLEEVE_E2E_DUT=kernel` puts the kernel's
+/// device in its place as the device under test, to check the tests themselves.
+/// </summary>
+public static class SleeveProgram
+{
+    /// <summary>What stands in the place of the device under test.</summary>
+    public static VtepKind DeviceUnderTest { get; } =
+        Environment.GetEnvironmentVariable("SLEEVE_E2E_DUT") == "kernel" ? VtepKind.Kernel : VtepKind.Sleeve;
+
+    /// <summary>The command words to start it.</summary>
+    public static IReadOnlyList<string> Words { get; } = Environment.GetEnvironmentVariable("SLEEVE") is { Length: > 0 } path
+        ? [path]
+        : [DotnetHost(), "exec", Path.Combine(AppContext.BaseDirectory, "sleeve.dll")];
+
+    /// <summary>Starts `sleeve up …` and waits until it says that frames flow.</summary>
+    public static BackgroundProcess Up(Host host, IReadOnlyList<string> words)
+    {
+        var process = host.Start([.. Words, "up", .. words]);
+        process.WaitForText("ready", TimeSpan.FromSeconds(20));
+        return process;
+    }
+
+    /// <summary>Runs a command of it to its end.</summary>
+    public static CommandResult Run(Host host, string line) => host.Try([.. Words, .. Command.Split(line)]);
+
+    private static string DotnetHost() =>
+        Path.GetFileNameWithoutExtension(Environment.ProcessPath) == "dotnet" ? Environment.ProcessPath! : "dotnet";
+}

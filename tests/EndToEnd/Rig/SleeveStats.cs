@@ -1,0 +1,42 @@
+using System.Text.Json;
+
+namespace Sleeve.EndToEnd.Rig;
+
+/// <summary>The counters of a running Sleeve: the only place that knows the shape of `sleeve stats --json`.</summary>
+public sealed class SleeveStats
+{
+    private readonly Dictionary<string, long> _drops = new(StringComparer.OrdinalIgnoreCase);
+
+    /// <summary>How many frames ended for a reason, over all segments and the process; 0 if it did not happen. Named as DropReason is.</summary>
+    public long Drops(string reason) => _drops.GetValueOrDefault(reason);
+
+    /// <summary>Every reason that counted something.</summary>
+    public string Summary => string.Join(", ", _drops.Where(d => d.Value != 0).Select(d => $"{d.Key} {d.Value}"));
+
+    /// <summary>Reads what `sleeve stats --json` printed.</summary>
+    public static SleeveStats Read(string json)
+    {
+        using var document = JsonDocument.Parse(json);
+        var stats = new SleeveStats();
+        stats.Collect(document.RootElement);
+        return stats;
+    }
+
+    // Drops stand in two places, those of a segment and those for which no segment was found, as lists of { direction, reason, count, sentence }.
+    private void Collect(JsonElement element)
+    {
+        if (element.ValueKind == JsonValueKind.Array)
+        {
+            foreach (var item in element.EnumerateArray()) Collect(item);
+        }
+        else if (element.ValueKind == JsonValueKind.Object && element.TryGetProperty("reason", out var reason))
+        {
+            var name = reason.GetString()!.Replace("_", "", StringComparison.Ordinal);
+            _drops[name] = _drops.GetValueOrDefault(name) + element.GetProperty("count").GetInt64();
+        }
+        else if (element.ValueKind == JsonValueKind.Object)
+        {
+            foreach (var property in element.EnumerateObject()) Collect(property.Value);
+        }
+    }
+}

@@ -1,0 +1,71 @@
+using System.Net;
+
+namespace Sleeve.EndToEnd.Rig;
+
+/// <summary>Which implementation a VTEP of the lab is.</summary>
+public enum VtepKind
+{
+    /// <summary>The kernel's own vxlan device.</summary>
+    Kernel,
+
+    /// <summary>This project.</summary>
+    Sleeve,
+}
+
+/// <summary>How to set up a VTEP; what is null or empty is left to its default.</summary>
+public sealed record VtepOptions
+{
+    /// <summary>The segment.</summary>
+    public int Vni { get; init; } = 100;
+
+    /// <summary>Name of the device; else `vx`, VNI, dash, host.</summary>
+    public string? Device { get; init; }
+
+    /// <summary>The replication list.</summary>
+    public IReadOnlyList<IPAddress> Remotes { get; init; } = [];
+
+    /// <summary>UDP port.</summary>
+    public int Port { get; init; } = 4789;
+
+    /// <summary>Range of outer source ports.</summary>
+    public (int Min, int Max)? SourcePorts { get; init; }
+
+    /// <summary>Seconds after which a dynamic entry goes.</summary>
+    public int? Ageing { get; init; }
+
+    /// <summary>Learn from what is received.</summary>
+    public bool Learning { get; init; } = true;
+
+    /// <summary>Limit of FDB entries.</summary>
+    public int? MaxAddresses { get; init; }
+
+    /// <summary>Answer ARP and ND from the neighbour table.</summary>
+    public bool Proxy { get; init; }
+
+    /// <summary>Compute the outer UDP checksum (IPv4).</summary>
+    public bool UdpChecksum { get; init; } = true;
+
+    /// <summary>Send IPv6 without UDP checksum.</summary>
+    public bool ZeroChecksum6Transmit { get; init; }
+
+    /// <summary>Accept IPv6 without UDP checksum.</summary>
+    public bool ZeroChecksum6Receive { get; init; }
+
+    /// <summary>Accept any sender although remotes are given (Sleeve; the kernel always does).</summary>
+    public bool AdmitAny { get; init; }
+
+    /// <summary>Drop what has reserved bits set (Sleeve; the kernel always does).</summary>
+    public bool Strict { get; init; }
+
+    /// <summary>MTU; default is what the underlay leaves.</summary>
+    public int? Mtu { get; init; }
+
+    /// <summary>Overlay addresses, ADDRESS/LENGTH.</summary>
+    public IReadOnlyList<string> Addresses { get; init; } = [];
+
+    /// <summary>A bridge to make the device a port of.</summary>
+    public string? Bridge { get; init; }
+
+    /// <summary>Hardware address of the device.</summary>
+    public string? Mac { get; init; }
+}
