@@ -27,7 +27,7 @@ public sealed partial class LayeringTests
                        from Match match in Mention.Matches(file.Code)
                        where !allowed.Contains(match.Groups[2].Value)
                        select $"{file.Path} knows {match.Value}";
-        Assert.Empty(offences);
+        Assert.Equal([], offences);
     }
 
     [Fact]
@@ -38,7 +38,7 @@ public sealed partial class LayeringTests
                        from Match match in Using.Matches(file.Code)
                        where foreign.Any(name => match.Groups["name"].Value.StartsWith(name, StringComparison.Ordinal))
                        select $"{file.Path} uses {match.Groups["name"].Value}";
-        Assert.Empty(offences);
+        Assert.Equal([], offences);
     }
 
     [Theory]
@@ -59,13 +59,13 @@ public sealed partial class LayeringTests
 
     [Fact]
     public void An_exception_is_caught_whole_only_at_the_root_of_a_thread() => AssertNone(
-        SourceTree.Under("src/DataPlane").Where(file => file.Path != "src/DataPlane/Pipeline/Worker.cs"), @"catch \(Exception\b");
+        SourceTree.Under("src/DataPlane").Where(file => file.Name is not ("Worker.cs" or "NetworkNamespace.cs")), @"catch \(Exception\b");
 
     internal static void AssertNone(IEnumerable<SourceFile> files, string pattern)
     {
         var offences = from file in files
                        from Match match in Regex.Matches(file.Code, pattern)
                        select $"{file.Path}: {match.Value}";
-        Assert.Empty(offences);
+        Assert.Equal([], offences);
     }
 }
