@@ -14,6 +14,7 @@ public sealed unsafe class DatagramSender : IDisposable
     private readonly byte* _names;
     private readonly int _sliceCapacity;
     private int _sliceCount;
+    private bool _isDisposed;
 
     /// <summary>Makes an empty collection.</summary>
     /// <param name="slab">Where the slices are; kept alive by this object.</param>
@@ -99,6 +100,8 @@ public sealed unsafe class DatagramSender : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
+        if (_isDisposed) return;
+        _isDisposed = true;
         NativeMemory.Free(_messages);
         NativeMemory.Free(_slices);
         NativeMemory.Free(_names);
