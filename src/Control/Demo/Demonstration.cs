@@ -311,7 +311,7 @@ internal sealed class Demonstration : IAsyncDisposable
 
         host left                                    host right
         +--------------------------+                 +---------------------------+
-        | vx0   10.1.1.1           |. overlay vni {Segment}.| vx0   10.1.1.2            |
+        | vx0   10.1.1.1           | overlay vni {Segment} | vx0   10.1.1.2            |
         |  |                       |                 |  |                        |
         | Sleeve, a user process   |                 | {rightVtep,-25} |
         |  |                       |                 |  |                        |
