@@ -62,8 +62,10 @@ internal static class StatsCommand
     private static void Print(VtepStatsJson vtep)
     {
         Write($"VTEP {vtep.Local} UDP port {vtep.Dstport}, pid {vtep.Pid}");
-        Write($"    source ports {vtep.SourcePortsOpen} open of at most {vtep.SourcePortsLimit}, receive buffer {vtep.ReceiveBufferBytes} bytes, {vtep.SocketDrops} datagrams dropped by the full socket");
-        Write($"    tx-offload {vtep.TxOffload}: {vtep.TxOffloadReason}; {vtep.TxOffloadMessages} messages cut by the kernel, {vtep.TxOffloadRefused} refused; rx-offload {vtep.RxOffload}");
+        Write($"    source ports: {vtep.SourcePortsOpen} open of at most {vtep.SourcePortsLimit}");
+        Write($"    receive buffer: {vtep.ReceiveBufferBytes} bytes, {vtep.SocketDrops} datagrams dropped because it was full");
+        Write($"    tx-offload: {vtep.TxOffload} ({vtep.TxOffloadReason}), {vtep.TxOffloadMessages} messages cut by the kernel, {vtep.TxOffloadRefused} refused");
+        Write($"    rx-offload: {vtep.RxOffload}");
         PrintDrops(vtep.Drops);
         foreach (var segment in vtep.Segments)
         {
@@ -85,12 +87,14 @@ internal static class StatsCommand
     private static void PrintRemotes(SegmentStatsJson segment)
     {
         if (segment.Remotes.Count == 0) return;
-        var table = NewTable("remote", "port", "vni", "origin", "tx datagrams", "tx bytes", "tx dropped", "rx datagrams", "rx bytes");
+        // A line a direction: with all numbers side by side it would not fit a terminal.
+        var table = NewTable("remote", "port", "vni", "origin", "", "datagrams", "bytes", "dropped");
         foreach (var remote in segment.Remotes)
         {
             table.AddRow(
-                remote.Dst, Number(remote.Port), Number(remote.Vni), remote.Configured ? "configured" : "learned", Number(remote.TxDatagrams), Number(remote.TxBytes),
-                Number(remote.TxDropped), Number(remote.RxDatagrams), Number(remote.RxBytes));
+                remote.Dst, Number(remote.Port), Number(remote.Vni), remote.Configured ? "configured" : "learned",
+                "tx", Number(remote.TxDatagrams), Number(remote.TxBytes), Number(remote.TxDropped));
+            table.AddRow("", "", "", "", "rx", Number(remote.RxDatagrams), Number(remote.RxBytes), "");
         }
 
         AnsiConsole.Write(new Padder(table, new Padding(4, 0, 0, 0)));

@@ -200,13 +200,13 @@ internal sealed class Demonstration : IAsyncDisposable
         _screen.Say($"The left host forgets who has {_right.Station} and asks again; packets on its {Underlay} are counted.");
         var (_, crossed) = await AskAsync(mac, isEnough: static crossed => crossed > 0);
         if (crossed == 0) throw new DemoFailure($"no packet on {Underlay} was counted though ARP had to cross");
-        _screen.Output($"who has {_right.Station}?  {mac}, asked across the underlay: {crossed} packets");
+        _screen.Output($"who has {_right.Station}?  {mac}, from the right host: {crossed} packets");
         _screen.Say("Now Sleeve is told the neighbour, as a control plane would; the left host forgets and asks again.");
         await RunSleeveAsync($"neigh add {_right.Station} lladdr {mac} dev {Device}");
         // Whatever else the hosts say to each other just then (the right one checks its own neighbours now and then) is no part of the answer.
         (var time, crossed) = await AskAsync(mac, isEnough: static crossed => crossed == 0);
         if (crossed != 0) throw new DemoFailure($"{crossed} packets crossed {Underlay} though the ARP proxy should have answered");
-        _screen.Output(string.Create(CultureInfo.InvariantCulture, $"who has {_right.Station}?  {mac}, answered by Sleeve within {time.TotalMilliseconds:0.0} ms: 0 packets"));
+        _screen.Output(string.Create(CultureInfo.InvariantCulture, $"who has {_right.Station}?  {mac}, from Sleeve in {time.TotalMilliseconds:0.0} ms: 0 packets"));
         _screen.Good("0 packets crossed the underlay: this is how large segments keep broadcast off their network.");
     }
 
@@ -309,14 +309,14 @@ internal sealed class Demonstration : IAsyncDisposable
 
     private static string Picture(string rightVtep) => $"""
 
-        host left                                           host right
-        +---------------------------+                       +---------------------------+
-        | vx0   10.1.1.1            | . .overlay, VNI 100 . . | vx0   10.1.1.2            |
-        |  |                        |                       |  |                        |
-        | Sleeve, a user process    |                       | {rightVtep,-25} |
-        |  |                        |                       |  |                        |
-        | eth0  192.0.2.1           |=======================| eth0  192.0.2.2           |
-        +---------------------------+   underlay, UDP 4789  +---------------------------+
+        host left                                    host right
+        +--------------------------+                 +---------------------------+
+        | vx0   10.1.1.1           | overlay vni {Segment} | vx0   10.1.1.2            |
+        |  |                       |                 |  |                        |
+        | Sleeve, a user process   |                 | {rightVtep,-25} |
+        |  |                       |                 |  |                        |
+        | eth0  192.0.2.1          |=================| eth0  192.0.2.2           |
+        +--------------------------+ underlay (UDP)  +---------------------------+
 
         """;
 

@@ -6,6 +6,8 @@ namespace Sleeve.Control.Demo;
 /// <summary><c>sleeve up</c> on a host of the demo.</summary>
 internal sealed class RunningSleeve : IAsyncDisposable
 {
+    // What a shell and .NET add to the number of a signal that ended a process.
+    private const int SignalExitCode = 128;
     private const string ReadyLine = "sleeve up: ready";
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
 
@@ -21,7 +23,15 @@ internal sealed class RunningSleeve : IAsyncDisposable
     }
 
     /// <summary>Why it is no longer running; null while it is.</summary>
-    public string? Fault => _process.HasExited ? $"sleeve up on the {_host.Name} ended with {_process.ExitCode}: {_lastLine}" : null;
+    public string? Fault
+    {
+        get
+        {
+            if (!_process.HasExited) return null;
+            var end = _process.ExitCode > SignalExitCode ? $"was ended by signal {_process.ExitCode - SignalExitCode}" : $"ended with {_process.ExitCode}";
+            return $"sleeve up on the {_host.Name} {end}{(_lastLine is "" or ReadyLine ? "" : $", saying \"{_lastLine}\"")}";
+        }
+    }
 
     /// <summary>Starts it and waits until it is ready.</summary>
     /// <param name="host">Where.</param>

@@ -17,6 +17,7 @@ public sealed unsafe class DatagramReceiver : IDisposable
     private readonly byte* _controls;
     private readonly int[] _segmentSizes;
     private uint _overflows;
+    private bool _isDisposed;
 
     /// <summary>Points every message at its slot.</summary>
     /// <param name="slab">Where datagrams land; kept alive by this object.</param>
@@ -89,6 +90,8 @@ public sealed unsafe class DatagramReceiver : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
+        if (_isDisposed) return;
+        _isDisposed = true;
         NativeMemory.Free(_messages);
         NativeMemory.Free(_slices);
         NativeMemory.Free(_names);

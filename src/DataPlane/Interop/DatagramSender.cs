@@ -15,6 +15,7 @@ public sealed unsafe class DatagramSender : IDisposable
     private readonly byte* _controls;
     private readonly int _sliceCapacity;
     private int _sliceCount;
+    private bool _isDisposed;
 
     // CMSG_SPACE(sizeof(uint16_t)) of cmsg(3).
     private static readonly int ControlSize = sizeof(LibC.cmsghdr) + sizeof(nuint);
@@ -123,6 +124,8 @@ public sealed unsafe class DatagramSender : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
+        if (_isDisposed) return;
+        _isDisposed = true;
         NativeMemory.Free(_messages);
         NativeMemory.Free(_slices);
         NativeMemory.Free(_names);

@@ -28,7 +28,7 @@ public sealed class SourcePorts : IDisposable
         _options = options;
         _rangeSize = options.SourcePortMax - options.SourcePortMin + 1;
         _sockets = new UnderlaySocket[Math.Min(_rangeSize, MaxSockets)];
-        Get(0);
+        OpenFirst();
     }
 
     /// <summary>Sockets open now.</summary>
@@ -42,6 +42,21 @@ public sealed class SourcePorts : IDisposable
 
     /// <summary>The socket of an index, opened if need be. Once no more can be opened (descriptors, ports), a neighbour that is open serves.</summary>
     public UnderlaySocket Get(int index) => _sockets[index] ?? Open(index);
+
+    // In a small range a part is one port, and somebody else may have it: then the next part.
+    private void OpenFirst()
+    {
+        for (var index = 0; OpenCount == 0; index++)
+        {
+            try
+            {
+                Get(index);
+            }
+            catch (ErrnoException exception) when (exception.Errno == LibC.EADDRINUSE && index < _sockets.Length - 1)
+            {
+            }
+        }
+    }
 
     private UnderlaySocket Open(int index)
     {

@@ -118,6 +118,8 @@ public sealed class Worker : IDisposable
     /// <summary>Stops the thread and closes the sockets; TAPs are the caller's.</summary>
     public void Dispose()
     {
+        // A second time the descriptors may be somebody else's.
+        if (_stopping) return;
         _stopping = true;
         _poll.Wake();
         if (_thread.IsAlive) _thread.Join();

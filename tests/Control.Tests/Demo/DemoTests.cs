@@ -28,8 +28,10 @@ public sealed class DemoTests : IDisposable
         foreach (var line in (ReadOnlySpan<string>)[
             "1/6", "left# sleeve up vx0 --vni 100", "sleeve up: ready", "2/6", "4 of 4 answered", "3/6", "left# sleeve fdb show dev vx0", "is vx0 of the right host: learned",
             "4/6", "left# sleeve neigh add", ": 0 packets", "5/6", "left -> right", "right -> left", "Every byte arrived", "6/6", "left# sleeve stats dev vx0",
-            "proxied                    1", "All steps worked", "What next"])
+            "All steps worked", "What next"])
             Assert.Contains(line, output, StringComparison.Ordinal);
+        // The column is as wide as the largest number; a host that is slow to hear an answer asks again.
+        Assert.Matches("proxied +[1-9]", output);
         Assert.DoesNotContain("\e", output, StringComparison.Ordinal);
         Assert.All(output.Split('\n'), static line => Assert.InRange(line.Length, 0, 100));
     }

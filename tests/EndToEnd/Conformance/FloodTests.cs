@@ -20,7 +20,8 @@ public sealed class FloodTests(ITestOutputHelper output) : ConformanceTest(outpu
     public void Sends_one_equal_copy_to_each_in_order()
     {
         var stage = Given(peers: 3);
-        byte[][] frames = [.. Enumerable.Range(0, 30).Select(i => Frames.Unique((i % 3) switch { 0 => MacAddress.Broadcast, 1 => Multicast, _ => Unknown }, Local))];
+        MacAddress[] destinations = [MacAddress.Broadcast, Multicast, Unknown];
+        byte[][] frames = [.. Enumerable.Range(0, 30).Select(i => Frames.Unique(destinations[i % 3], Local))];
         foreach (var frame in frames) stage.Port.Send(frame);
         foreach (var peer in stage.Peers)
         {

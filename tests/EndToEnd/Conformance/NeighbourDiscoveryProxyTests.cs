@@ -52,9 +52,21 @@ public sealed class NeighbourDiscoveryProxyTests(ITestOutputHelper output) : Con
     public void Lets_advertisements_of_local_stations_pass()
     {
         var stage = GivenProxy();
-        var advertisement = Packet(Local, MacAddress.FromValue(0x33_33_00_00_00_01), Asker, IPAddress.Parse("ff02::1"), 136, 0x20, Asker, LinkLayer(TargetLinkLayer, Local));
+        var advertisement = Packet(
+            Local, MacAddress.FromValue(0x33_33_00_00_00_01), Asker, IPAddress.Parse("ff02::1"), 136, 0x20, Asker, LinkLayer(TargetLinkLayer, Local));
         stage.Port.Send(advertisement);
         Assert.Equal([advertisement], stage.WhatWasSentTo(stage.A).Select(d => d.Inner));
+    }
+
+    [SkippableFact]
+    [Trait("Case", "PX04")]
+    public void Says_of_a_router_that_it_is_one()
+    {
+        DiffersFromKernel();
+        var stage = GivenProxy();
+        SleeveProgram.Run(stage.D, $"neigh replace {Known} lladdr {KnownMac} dev {stage.Dut.Device} router").Ok();
+        stage.Port.Send(Solicitation(Asker, Known, LinkLayer(SourceLinkLayer, Local)));
+        AssertAdvertisement(stage.Port.Expect(Local, Frames.IPv6), Local, Asker, solicited: true, router: true);
     }
 
     [SkippableFact]
@@ -91,7 +103,7 @@ public sealed class NeighbourDiscoveryProxyTests(ITestOutputHelper output) : Con
     }
 
     // RFC 4861, sections 4.4 and 7.1.2: hop limit 255, checksum, flags R S O, target, target link-layer address.
-    private static void AssertAdvertisement(byte[] frame, MacAddress? to, IPAddress destination, bool solicited)
+    private static void AssertAdvertisement(byte[] frame, MacAddress? to, IPAddress destination, bool solicited, bool router = false)
     {
         Assert.Equal(KnownMac, MacAddress.Read(frame.AsSpan(6)));
         if (to is { } mac) Assert.Equal(mac, MacAddress.Read(frame));
@@ -103,7 +115,7 @@ public sealed class NeighbourDiscoveryProxyTests(ITestOutputHelper output) : Con
         Assert.Equal(32, icmp.Length);
         Assert.Equal((136, 0), (icmp[0], icmp[1]));
         Assert.Equal(0, Checksums.Transport(Known, destination, Icmpv6, icmp));
-        Assert.Equal(solicited ? 0x60 : 0x20, icmp[4]);
+        Assert.Equal((router ? 0x80 : 0) | (solicited ? 0x40 : 0) | 0x20, icmp[4]);
         Assert.Equal(Known, new IPAddress(icmp.AsSpan(8, 16)));
         Assert.Equal(LinkLayer(TargetLinkLayer, KnownMac), icmp[24..32]);
     }

@@ -62,7 +62,10 @@ public sealed class DeviceTests(ITestOutputHelper output) : LabTest(output)
         var inner = a.Lab.AddHost("inner");
         Vtep.Start(VtepKind.Kernel, b, new VtepOptions { Remotes = [a.Address], Addresses = ["192.168.100.2/24"] });
         var process = SleeveProgram.Up(a,
-            ["vx100-a", "--vni", "100", "--local", $"{a.Address}", "--remote", $"{b.Address}", "--netns", inner.Namespace, "--address", "192.168.100.1/24"]);
+        [
+            "vx100-a", "--vni", "100", "--local", $"{a.Address}", "--remote", $"{b.Address}",
+            "--netns", inner.Namespace, "--address", "192.168.100.1/24",
+        ]);
         Assert.False(a.HasDevice("vx100-a"));
         Assert.Equal(1450, Link(inner, "vx100-a").GetProperty("mtu").GetInt32());
         Assert.Equal(3, Traffic.Ping(inner, IPAddress.Parse("192.168.100.2")));
@@ -85,7 +88,8 @@ public sealed class DeviceTests(ITestOutputHelper output) : LabTest(output)
 
         Assert.True(a.HasDevice("vx100-a"));
         var after = Link(a, "vx100-a");
-        foreach (var what in new[] { "ifindex", "mtu", "address" }) Assert.Equal(before.GetProperty(what).ToString(), after.GetProperty(what).ToString());
+        foreach (var what in new[] { "ifindex", "mtu", "address" })
+            Assert.Equal(before.GetProperty(what).ToString(), after.GetProperty(what).ToString());
         Assert.Contains("inet 192.168.100.1/24", a.Run("ip addr show dev vx100-a"), StringComparison.Ordinal);
         Assert.Equal(IsUp(before), IsUp(after));
     }
@@ -115,7 +119,10 @@ public sealed class DeviceTests(ITestOutputHelper output) : LabTest(output)
     private static JsonElement Link(Host host, string device) => JsonDocument.Parse(host.Run($"ip -j link show dev {device}")).RootElement[0];
 
     private static string[] Names(Host host) =>
-        [.. JsonDocument.Parse(host.Run("ip -j link show")).RootElement.EnumerateArray().Select(l => l.GetProperty("ifname").GetString()!).Order(StringComparer.Ordinal)];
+    [
+        .. JsonDocument.Parse(host.Run("ip -j link show")).RootElement.EnumerateArray()
+            .Select(link => link.GetProperty("ifname").GetString()!).Order(StringComparer.Ordinal),
+    ];
 
     private (Host A, Host B) GivenTwoHosts(AddressFamily family = AddressFamily.InterNetwork)
     {

@@ -19,7 +19,7 @@ public sealed class FuzzTests(ITestOutputHelper output) : LabTest(output)
     private const long RoomForTheRuntimeBytes = 8 << 20;
 
     private static readonly int Seconds =
-        int.TryParse(Environment.GetEnvironmentVariable("SLEEVE_FUZZ_SECONDS"), NumberStyles.None, CultureInfo.InvariantCulture, out var seconds) ? seconds : 60;
+        int.Parse(Environment.GetEnvironmentVariable("SLEEVE_FUZZ_SECONDS") ?? "60", NumberStyles.None, CultureInfo.InvariantCulture);
 
     [SkippableFact]
     [Trait("Case", "RX19")]
@@ -45,7 +45,8 @@ public sealed class FuzzTests(ITestOutputHelper output) : LabTest(output)
         using var attacker = new UnderlayPeer(hosts[2]);
         var overflowsBefore = ReceiveOverflows(hosts[0]);
         using var stop = new CancellationTokenSource();
-        var attack = Task.Factory.StartNew(() => Attack(attacker, hosts[0].Address, stop.Token), stop.Token, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        var attack = Task.Factory.StartNew(
+            () => Attack(attacker, hosts[0].Address, stop.Token), stop.Token, TaskCreationOptions.LongRunning, TaskScheduler.Default);
         try
         {
             var count = Seconds * 20;
@@ -64,9 +65,13 @@ public sealed class FuzzTests(ITestOutputHelper output) : LabTest(output)
             var lost = count - Received(ping.Output);
             Output.WriteLine(string.Create(
                 CultureInfo.InvariantCulture,
-                $"{attack.Result} datagrams in {Seconds} s, of which the socket dropped {overflows}; ping lost {lost} of {count}; resident {warm >> 10} KiB, then {end >> 10} KiB"));
+                $"{attack.Result} datagrams in {Seconds} s, of which the socket dropped {overflows}; ping lost {lost} of {count}; "
+                + $"resident {warm >> 10} KiB, then {end >> 10} KiB"));
             Assert.True(attack.Result > Seconds * 1000, $"only {attack.Result} datagrams were sent");
-            Assert.True(overflows > 0 ? lost <= count / 2 : lost == 0, $"ping lost {lost} of {count}, the socket's buffer overflowed {overflows} times: {ping.Output}");
+
+            // A full socket buffer drops a ping as readily as anything else; three times its share, as overflows come in bursts.
+            var explained = overflows == 0 ? 0 : (3.0 * count * overflows / attack.Result) + 3;
+            Assert.True(lost <= explained, $"ping lost {lost} of {count}, the socket's buffer overflowed {overflows} times: {ping.Output}");
             Assert.InRange(end, 0, warm + RoomForTheRuntimeBytes);
             if (process is not null) Assert.False(process.HasExited, process.Error);
         }
@@ -107,7 +112,8 @@ public sealed class FuzzTests(ITestOutputHelper output) : LabTest(output)
     // Udp: RcvbufErrors of /proc/net/snmp: the header line names the columns of the line after it.
     private static long ReceiveOverflows(Host host)
     {
-        var lines = host.InNamespace(() => File.ReadAllLines("/proc/thread-self/net/snmp")).Where(l => l.StartsWith("Udp:", StringComparison.Ordinal)).ToArray();
+        var lines = host.InNamespace(() => File.ReadAllLines("/proc/thread-self/net/snmp"))
+            .Where(line => line.StartsWith("Udp:", StringComparison.Ordinal)).ToArray();
         return long.Parse(Command.Split(lines[1])[Array.IndexOf(Command.Split(lines[0]), "RcvbufErrors")], CultureInfo.InvariantCulture);
     }
 }

@@ -114,7 +114,8 @@ public sealed class LifetimeTests(ITestOutputHelper output) : LabTest(output)
         Assert.False(File.Exists(Control));
     }
 
-    private static CommandResult SleeveProgramEnd(Host host, IReadOnlyList<string> words) => host.Try([.. SleeveProgram.Words, .. words], TimeSpan.FromSeconds(10));
+    private static CommandResult SleeveProgramEnd(Host host, IReadOnlyList<string> words) =>
+        host.Try([.. SleeveProgram.Words, .. words], TimeSpan.FromSeconds(10));
 
     private static string[] Lines(string text) => text.Split('\n', StringSplitOptions.RemoveEmptyEntries);
 

@@ -102,7 +102,8 @@ public sealed class ContainerTopologiesTests(ITestOutputHelper output) : LabTest
         using var capture = new Capture(hosts[1], Host.UnderlayDevice);
         foreach (var from in new[] { 1, 2, 3, 4 })
         {
-            foreach (var to in new[] { 1, 2, 3, 4 }.Where(to => to != from)) Assert.Equal(2, Traffic.Ping(containers[from - 1], AddressOf(to), count: 2));
+            foreach (var to in new[] { 1, 2, 3, 4 }.Where(to => to != from))
+                Assert.Equal(2, Traffic.Ping(containers[from - 1], AddressOf(to), count: 2));
         }
 
         AssertOnlyUnicastIp(capture, 4789);

@@ -43,7 +43,8 @@ public sealed class DissectionTests(ITestOutputHelper output) : LabTest(output)
         Assert.Equal(sent, Count($"{mine} && vxlan.vni == 100 && vxlan[0:4] == 08:00:00:00 && vxlan[7:1] == 00"));
         Assert.Equal(sent, Count($"{mine} && udp.checksum.status == \"Good\""));
         Assert.Equal("", Tshark($"{mine} && (_ws.malformed || _ws.expert.severity >= 8388608)"));
-        Assert.Equal("", Tshark($"{mine} && (ip.checksum.status == \"Bad\" || udp.checksum.status == \"Bad\" || tcp.checksum.status == \"Bad\" || icmpv6.checksum.status == \"Bad\")"));
+        foreach (var protocol in new[] { "ip", "udp", "tcp", "icmp", "icmpv6" })
+            Assert.Equal("", Tshark($"{mine} && {protocol}.checksum.status == \"Bad\""));
         foreach (var protocol in new[] { "arp", "icmp", "icmpv6", "tcp", "ip.frag_offset > 0", "ipv6.fragment" })
             Assert.True(Count($"{mine} && {protocol}") > 0, $"no {protocol} in the capture");
     }

@@ -32,7 +32,10 @@ public sealed class Capture : IDisposable
 
     /// <summary>The VXLAN datagrams so far: UDP to this port, in either direction.</summary>
     public IReadOnlyList<OuterPacket> Vxlan(int port = 4789) =>
-        [.. Packets.Select(p => OuterPacket.TryParse(p.Bytes, out var outer) ? outer : null).OfType<OuterPacket>().Where(p => p.DestinationPort == port)];
+    [
+        .. Packets.Select(p => OuterPacket.TryParse(p.Bytes, out var outer) ? outer : null).OfType<OuterPacket>()
+            .Where(p => p.DestinationPort == port),
+    ];
 
     /// <summary>Waits until that many VXLAN datagrams fulfil a condition, then returns them.</summary>
     public IReadOnlyList<OuterPacket> WaitFor(int count, Func<OuterPacket, bool> condition, TimeSpan? timeout = null)

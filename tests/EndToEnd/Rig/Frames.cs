@@ -49,6 +49,9 @@ public static class Frames
     /// <summary>The number of a frame made by <see cref="Numbered"/>.</summary>
     public static int NumberOf(ReadOnlySpan<byte> frame) => BinaryPrimitives.ReadInt32BigEndian(frame[14..]);
 
+    /// <summary>The beginning of a frame, for a message.</summary>
+    public static string Show(ReadOnlySpan<byte> frame) => $"{Convert.ToHexStringLower(frame[..Math.Min(frame.Length, 32)])}… ({frame.Length} bytes)";
+
     /// <summary>Inserts a tag (type and control information) behind the addresses.</summary>
     public static byte[] Tag(byte[] frame, ushort type, ushort control)
     {
@@ -59,7 +62,8 @@ public static class Frames
     }
 
     /// <summary>An IPv4 packet with a right header checksum.</summary>
-    public static byte[] Ipv4Packet(IPAddress source, IPAddress destination, byte protocol, ReadOnlySpan<byte> payload, ushort id = 0, ushort fragment = 0)
+    public static byte[] Ipv4Packet(
+        IPAddress source, IPAddress destination, byte protocol, ReadOnlySpan<byte> payload, ushort id = 0, ushort fragment = 0)
     {
         var packet = new byte[20 + payload.Length];
         packet[0] = 0x45;
@@ -104,7 +108,8 @@ public static class Frames
 
     /// <summary>A UDP datagram in IP of the addresses' family in Ethernet.</summary>
     public static byte[] UdpFrame(
-        MacAddress to, MacAddress from, IPAddress source, IPAddress destination, ushort sourcePort, ushort destinationPort, ReadOnlySpan<byte> payload)
+        MacAddress to, MacAddress from,
+        IPAddress source, IPAddress destination, ushort sourcePort, ushort destinationPort, ReadOnlySpan<byte> payload)
     {
         var udp = Udp(source, destination, sourcePort, destinationPort, payload);
         return source.GetAddressBytes().Length == 4

@@ -9,7 +9,8 @@ public sealed class KernelVtep : Vtep
     internal KernelVtep(Host host, VtepOptions options)
         : base(host, options)
     {
-        host.Run($"ip link add {Device} mtu {InnerMtu}{Word("address", options.Mac)} type vxlan id {options.Vni} local {host.Address} dstport {options.Port}"
+        host.Run($"ip link add {Device} mtu {InnerMtu}{Word("address", options.Mac)}"
+            + $" type vxlan id {options.Vni} local {host.Address} dstport {options.Port}"
             + (options.SourcePorts is { } ports ? $" srcport {ports.Min} {ports.Max}" : "")
             + Word("ageing", options.Ageing) + Word("maxaddress", options.MaxAddresses)
             + Flag("learning", options.Learning) + Flag("proxy", options.Proxy) + Flag("udpcsum", options.UdpChecksum)
@@ -37,7 +38,8 @@ public sealed class KernelVtep : Vtep
     public override void FlushDynamic() => Host.Run($"bridge fdb flush dev {Device} self nopermanent nostatic");
 
     /// <inheritdoc/>
-    public override void NeighbourAdd(IPAddress address, MacAddress mac) => Host.Run($"ip neigh replace {address} lladdr {mac} dev {Device} nud permanent");
+    public override void NeighbourAdd(IPAddress address, MacAddress mac) =>
+        Host.Run($"ip neigh replace {address} lladdr {mac} dev {Device} nud permanent");
 
     /// <inheritdoc/>
     public override void NeighbourRemove(IPAddress address) => Host.Run($"ip neigh del {address} dev {Device}");

@@ -38,7 +38,8 @@ public sealed class RawPort(Host host, string device) : IDisposable
             before.Add(frame);
         }
 
-        throw new TimeoutException($"the frame {Convert.ToHexStringLower(marker.AsSpan(0, Math.Min(marker.Length, 32)))}… did not come; before: {Show(before)}");
+        var others = string.Join(", ", before.Take(5).Select(f => Frames.Show(f)));
+        throw new TimeoutException($"the frame {Frames.Show(marker)} did not come, but {before.Count} others: {others}");
     }
 
     /// <summary>Every frame that comes within a time.</summary>
@@ -65,6 +66,4 @@ public sealed class RawPort(Host host, string device) : IDisposable
 
     /// <inheritdoc/>
     public void Dispose() => _socket.Dispose();
-
-    private static string Show(List<byte[]> frames) => string.Join(", ", frames.Take(5).Select(f => Convert.ToHexStringLower(f.AsSpan(0, Math.Min(f.Length, 32)))));
 }

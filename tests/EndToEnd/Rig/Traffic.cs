@@ -29,7 +29,8 @@ public static class Traffic
     }
 
     /// <summary>Pings until answers come.</summary>
-    public static void WaitForPing(Host from, IPAddress to) => Wait.Until(() => Ping(from, to, 1) == 1, $"{from.Name} pings {to}", TimeSpan.FromSeconds(10));
+    public static void WaitForPing(Host from, IPAddress to) =>
+        Wait.Until(() => Ping(from, to, 1) == 1, $"{from.Name} pings {to}", TimeSpan.FromSeconds(10));
 
     /// <summary>
     /// Sends bytes by TCP to an address of another host; asserts that the sha256 of what arrived is that of what was sent. Returns the rate.
@@ -75,12 +76,12 @@ public static class Traffic
         {
             var datagram = RandomNumberGenerator.GetBytes(size);
             client.Send(datagram);
-            if (!server.Poll(Wait.Soon, SelectMode.SelectRead)) throw new TimeoutException($"a UDP datagram of {size} bytes did not reach {address}");
+            Await(server, $"a UDP datagram of {size} bytes did not reach {address}");
             EndPoint sender = new IPEndPoint(address, 0);
             var there = server.ReceiveFrom(buffer, ref sender);
             Assert.True(datagram.AsSpan().SequenceEqual(buffer.AsSpan(0, there)), $"a UDP datagram of {size} bytes reached {address} changed");
             server.SendTo(buffer.AsSpan(0, there), sender);
-            if (!client.Poll(Wait.Soon, SelectMode.SelectRead)) throw new TimeoutException($"a UDP datagram of {size} bytes did not come back from {address}");
+            Await(client, $"a UDP datagram of {size} bytes did not come back from {address}");
             var back = client.Receive(buffer);
             Assert.True(datagram.AsSpan().SequenceEqual(buffer.AsSpan(0, back)), $"a UDP datagram of {size} bytes came back from {address} changed");
         }
@@ -96,6 +97,11 @@ public static class Traffic
         var count = 0L;
         for (int length; (length = socket.Receive(buffer)) > 0; count += length) hash.AppendData(buffer, 0, length);
         return (count, hash.GetHashAndReset());
+    }
+
+    private static void Await(Socket socket, string complaint)
+    {
+        if (!socket.Poll(Wait.Soon, SelectMode.SelectRead)) throw new TimeoutException(complaint);
     }
 
     // Without it Linux sets DF and refuses what is larger than the route's MTU.

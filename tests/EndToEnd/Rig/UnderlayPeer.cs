@@ -70,7 +70,7 @@ public sealed class UnderlayPeer : IDisposable
             before.Add(datagram);
         }
 
-        throw new TimeoutException($"no datagram to {Address} with the frame {Convert.ToHexStringLower(marker.AsSpan(0, Math.Min(marker.Length, 32)))}…; {before.Count} others came");
+        throw new TimeoutException($"no datagram to {Address} with the frame {Frames.Show(marker)}; {before.Count} others came");
     }
 
     /// <summary>The datagram with this frame inside, which must come next or behind others.</summary>
@@ -83,7 +83,7 @@ public sealed class UnderlayPeer : IDisposable
             if (datagram.Inner.AsSpan().SequenceEqual(frame)) return datagram;
         }
 
-        throw new TimeoutException($"no datagram to {Address} with the frame {Convert.ToHexStringLower(frame.AsSpan(0, Math.Min(frame.Length, 32)))}…");
+        throw new TimeoutException($"no datagram to {Address} with the frame {Frames.Show(frame)}");
     }
 
     /// <summary>Everything that is there or comes within a time.</summary>

@@ -8,7 +8,7 @@ public static class Wait
     /// <summary>Long enough for anything that happens at once, also on a busy machine.</summary>
     public static readonly TimeSpan Soon = TimeSpan.FromSeconds(5);
 
-    /// <summary>Polls until <paramref name="condition"/> holds; throws <see cref="TimeoutException"/> with <paramref name="what"/> if it never does.</summary>
+    /// <summary>Polls until a condition holds; throws <see cref="TimeoutException"/> with <paramref name="what"/> if it never does.</summary>
     public static void Until(Func<bool> condition, string what, TimeSpan? timeout = null, int pollMilliseconds = 20)
     {
         var limit = timeout ?? Soon;
