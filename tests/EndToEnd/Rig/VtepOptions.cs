@@ -68,4 +68,7 @@ public sealed record VtepOptions
 
     /// <summary>Hardware address of the device.</summary>
     public string? Mac { get; init; }
+
+    /// <summary>--tx-offload and --rx-offload (Sleeve); null leaves both to themselves.</summary>
+    public string? Offload { get; init; }
 }
