@@ -14,6 +14,8 @@ namespace Sleeve.Control.Up;
 /// <summary>Runs one VTEP until it is told to stop: sets up, says what it made, waits, takes down in reverse.</summary>
 internal sealed class ForegroundVtep : IAsyncDisposable
 {
+    private const int RunningPatienceMilliseconds = 2000;
+
     private readonly UpOptions _options;
     private readonly CancellationTokenSource _stop;
     private readonly StderrLogger _logger = new("sleeve up");
@@ -89,7 +91,16 @@ internal sealed class ForegroundVtep : IAsyncDisposable
         foreach (var device in _devices) device.SetUp();
         _vtep.Start();
         _api = await ApiServer.StartAsync(SocketPaths(), new VtepState(_vtep, _ports), _stop.Token);
+        await WaitUntilRunningAsync(_tapHost);
         Report(mtuSource);
+    }
+
+    // Until the kernel has seen the carrier of a link that was set up, what the host sends into it is lost; it looks about once a second.
+    private async Task WaitUntilRunningAsync(RouteNetlink host)
+    {
+        var end = Vtep.NowMilliseconds + RunningPatienceMilliseconds;
+        foreach (var device in _devices)
+            while (host.FindLink(device.Link.Index) is { IsRunning: false } && Vtep.NowMilliseconds < end) await Task.Delay(10, _stop.Token);
     }
 
     private Vtep OpenVtep(RouteNetlink host)

@@ -58,6 +58,8 @@ public sealed class FlowOrderTests(ITestOutputHelper output) : LabTest(output)
         Requirements.Programs("nft");
         var pair = Pair.Make(NewLab(), peer);
         var (a, b) = (pair.One.Host, pair.Other.Host);
+        // A link that was just set up may lose all for a second; with the loss below, ARP would give up.
+        Traffic.WaitForPing(a, Pair.Overlay2);
         foreach (var host in new[] { a, b })
         {
             host.Run("nft add table inet loss");
