@@ -14,7 +14,7 @@ public sealed partial class LayeringTests
     [Theory]
     [InlineData("Wire", "")]
     [InlineData("Buffers", "Wire Interop")]
-    [InlineData("Offload", "Wire Buffers")]
+    [InlineData("Offload", "Wire Buffers Interop")]
     [InlineData("Forwarding", "Wire")]
     [InlineData("Pipeline", "Wire Buffers Offload Forwarding Interop")]
     [InlineData("Interop", "")]
