@@ -54,7 +54,7 @@ public sealed class Vtep : IDisposable
     {
         const int Headers = 8 + 14 + 40 + 32;
         var payload = Math.Max(mtu - 72, 8);
-        return Math.Min(64, 65000 / (payload + Headers)) * payload;
+        return Math.Clamp(65000 / (payload + Headers), 1, 64) * payload;
     }
 
     /// <summary>Ends with the exception that stopped the worker, should that ever happen.</summary>

@@ -54,9 +54,9 @@ internal static class UpCommand
     private static readonly Setting Socket = new("--socket", "PATH", "Unix socket for commands. [/run/sleeve/DEV.sock]", Words.SocketPathAllowed);
 
     private static readonly Setting TransmitOffload = new(
-        "--tx-offload", "HOW", "How runs of datagrams reach the kernel: whole, to be cut there, or one by one. [auto: udp-gso if its self-test passes]", "auto, udp-gso or none");
+        "--tx-offload", "HOW", "Send runs whole, for the kernel to cut. [auto: if the self-test passes]", "auto, udp-gso or none");
     private static readonly Setting ReceiveOffload = new(
-        "--rx-offload", "HOW", "Whether runs of datagrams are taken at once and merged for the TAP. [auto: on]", "auto or none");
+        "--rx-offload", "HOW", "Take runs at once, merge them for the TAP. [auto: on]", "auto or none");
 
     private static readonly Option<bool> Learning = Setting.Flag("--learning", "Learn which station is behind which VTEP. [on]");
     private static readonly Option<bool> NoLearning = Setting.Flag("--nolearning", "Do not learn.");
