@@ -8,7 +8,7 @@ using Sleeve.DataPlane.Wire;
 namespace Sleeve.DataPlane;
 
 /// <summary>
-/// A VXLAN tunnel end point: the UDP sockets, the worker and the segments. What Control sees of the data plane. Every method may be called from any
+/// A VXLAN tunnel end point: the workers with their UDP sockets, and the segments. What Control sees of the data plane. Every method may be called from any
 /// thread.
 /// </summary>
 public sealed class Vtep : IDisposable
@@ -17,11 +17,11 @@ public sealed class Vtep : IDisposable
 
     private readonly ILogger _logger;
     private readonly StrangerLog _strangers = new();
-    private readonly UdpUnderlay _underlay;
-    private readonly Worker _worker;
+    private readonly Worker[] _workers;
+    private readonly FlowSteering _steering;
     private readonly Timer _housekeeping;
     private readonly Lock _commands = new();
-    private readonly Dictionary<Vni, SegmentPort> _ports = [];
+    private readonly Dictionary<Vni, VtepSegment> _segments = [];
     private readonly TaskCompletionSource<Exception> _failure = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <summary>Opens the sockets in the calling thread's network namespace; no segment yet, and nothing moves before <see cref="Start"/>.</summary>
@@ -31,12 +31,31 @@ public sealed class Vtep : IDisposable
     public Vtep(VtepOptions options, ILogger logger)
     {
         ArgumentNullException.ThrowIfNull(options);
+        ArgumentOutOfRangeException.ThrowIfLessThan(options.Workers, 1, nameof(options));
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(options.Workers, VtepOptions.MaxWorkers, nameof(options));
         Options = options;
         _logger = logger;
-        _underlay = new UdpUnderlay(options);
-        var hashKey = BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(8));
-        _worker = new Worker(_underlay, hashKey, _strangers, OnWorkerFailure);
+        // A socket has one source port, and a worker its own sockets.
+        _workers = new Worker[Math.Min(options.Workers, options.SourcePortMax - options.SourcePortMin + 1)];
+        _steering = new FlowSteering(_workers.Length);
+        OpenWorkers();
+        IsUnderlaySteered = _workers.Length == 1 || _workers[0].Underlay.TrySteer(_steering);
         _housekeeping = new Timer(_ => KeepHouse(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+    }
+
+    private void OpenWorkers()
+    {
+        var hashKey = BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(8));
+        try
+        {
+            for (var i = 0; i < _workers.Length; i++)
+                _workers[i] = new Worker(i, new UdpUnderlay(Options, i, _workers.Length), hashKey, _strangers, OnWorkerFailure);
+        }
+        catch
+        {
+            foreach (var worker in _workers) worker?.Dispose();
+            throw;
+        }
     }
 
     /// <summary>What it was made with.</summary>
@@ -60,52 +79,64 @@ public sealed class Vtep : IDisposable
     /// <summary>Ends with the exception that stopped the worker, should that ever happen.</summary>
     public Task<Exception> Failure => _failure.Task;
 
-    /// <summary>Bytes the kernel may queue on the receiving socket.</summary>
-    public int ReceiveBufferBytes => _underlay.ReceiveBuffer;
+    /// <summary>The threads that move frames, and their sockets: at most <see cref="VtepOptions.Workers"/>, and at most one a source port.</summary>
+    public IReadOnlyList<Worker> Workers => _workers;
+
+    /// <summary>Whether the datagrams of an inner flow stay with one worker by our own rule; if not, the outer flow decides. True with one worker.</summary>
+    public bool IsUnderlaySteered { get; }
+
+    /// <summary>Bytes the kernel may queue on each receiving socket.</summary>
+    public int ReceiveBufferBytes => _workers[0].Underlay.ReceiveBuffer;
 
     /// <summary>Source ports in use.</summary>
-    public int SourcePortsOpen => _underlay.SourcePortsOpen;
+    public int SourcePortsOpen => _workers.Sum(static worker => worker.Underlay.SourcePortsOpen);
 
     /// <summary>Source ports that can be in use, at most.</summary>
-    public int SourcePortsLimit => _underlay.SourcePortsLimit;
+    public int SourcePortsLimit => _workers.Sum(static worker => worker.Underlay.SourcePortsLimit);
 
     /// <summary>How runs of datagrams reach the kernel, and why that way.</summary>
-    public (TransmitOffload Offload, string Reason) TransmitOffload => (_underlay.TransmitOffload, _underlay.TransmitOffloadReason);
+    public (TransmitOffload Offload, string Reason) TransmitOffload => (_workers[0].Underlay.TransmitOffload, _workers[0].Underlay.TransmitOffloadReason);
 
     /// <summary>Messages of several datagrams that the kernel was to cut, and how many of them it refused.</summary>
-    public (long Sent, long Refused) GsoMessages => _underlay.GsoMessages;
+    public (long Sent, long Refused) GsoMessages => (_workers.Sum(static worker => worker.Underlay.GsoMessages.Sent), _workers.Sum(static worker => worker.Underlay.GsoMessages.Refused));
 
     /// <summary>Whether the kernel hands over several datagrams of a flow at once (UDP_GRO).</summary>
-    public bool IsCoalescing => _underlay.IsCoalescing;
+    public bool IsCoalescing => _workers[0].Underlay.IsCoalescing;
 
-    /// <summary>Datagrams the receiving socket dropped because its buffer was full.</summary>
-    public long SocketDrops => _underlay.SocketDrops;
+    /// <summary>Datagrams the receiving sockets dropped because their buffers were full.</summary>
+    public long SocketDrops => _workers.Sum(static worker => worker.Underlay.SocketDrops);
 
     /// <summary>Counters of datagrams that no segment could be found for.</summary>
-    public Counters Unassigned => _worker.Decapsulation.Unassigned;
+    public Counters Unassigned => Counters.Sum(_workers.Select(static worker => worker.Decapsulation.Unassigned));
 
     /// <summary>Starts to move frames. What came in since the sockets were opened waits in their queues; call it once, after the first segments.</summary>
     public void Start()
     {
-        _worker.Start();
+        foreach (var worker in _workers) worker.Start();
         _housekeeping.Change(HousekeepingInterval, HousekeepingInterval);
     }
 
     /// <summary>Adds a segment, before or after <see cref="Start"/>.</summary>
     /// <param name="segment">Made with this VTEP's own address as its self.</param>
-    /// <param name="tap">Its TAP; stays the caller's, who disposes it after the VTEP.</param>
-    /// <exception cref="ArgumentException">There is a segment of that VNI.</exception>
+    /// <param name="queues">The queues of its TAP, one a worker, or only one, which all workers write to. They stay the caller's, who disposes them after the VTEP.</param>
+    /// <exception cref="ArgumentException">There is a segment of that VNI, or neither one queue nor as many as workers.</exception>
     /// <returns>The segment with its counters.</returns>
-    public SegmentPort AddSegment(Segment segment, TapDevice tap)
+    public VtepSegment AddSegment(Segment segment, IReadOnlyList<TapDevice> queues)
     {
         ArgumentNullException.ThrowIfNull(segment);
-        ArgumentNullException.ThrowIfNull(tap);
+        ArgumentNullException.ThrowIfNull(queues);
+        if (queues.Count != 1 && queues.Count != _workers.Length) throw new ArgumentException($"{queues.Count} queues for {_workers.Length} workers", nameof(queues));
         lock (_commands)
         {
-            var port = new SegmentPort(segment, new TapPort(tap, receives: _underlay.TransmitOffload != Pipeline.TransmitOffload.None, sends: Options.ReceiveOffload), new Counters());
-            if (!_ports.TryAdd(segment.Options.Vni, port)) throw new ArgumentException($"vni {segment.Options.Vni} has a segment already", nameof(segment));
-            _worker.Add(port, tap.Descriptor);
-            return port;
+            var receives = TransmitOffload.Offload != Pipeline.TransmitOffload.None;
+            var ports = new SegmentPort[_workers.Length];
+            for (var i = 0; i < ports.Length; i++)
+                ports[i] = new SegmentPort(segment, new TapPort(queues[i % queues.Count], receives, sends: Options.ReceiveOffload), new Counters());
+            var isSteered = queues.Count == 1 || _steering.TryAttach(queues[0]);
+            var added = new VtepSegment(segment, ports, queues.Count, isSteered);
+            if (!_segments.TryAdd(segment.Options.Vni, added)) throw new ArgumentException($"vni {segment.Options.Vni} has a segment already", nameof(segment));
+            for (var i = 0; i < ports.Length; i++) _workers[i].Add(ports[i], QueueToRead(added, i));
+            return added;
         }
     }
 
@@ -114,18 +145,23 @@ public sealed class Vtep : IDisposable
     {
         lock (_commands)
         {
-            if (_ports.Remove(vni, out var port)) _worker.Remove(port, ((TapPort)port.Tap).Device.Descriptor);
+            if (!_segments.Remove(vni, out var removed)) return;
+            for (var i = 0; i < _workers.Length; i++) _workers[i].Remove(removed.Ports[i], QueueToRead(removed, i));
         }
     }
 
+    // One thread reads a queue. Where there is but one, segments take turns over the workers.
+    private int? QueueToRead(VtepSegment segment, int worker) =>
+        segment.Queues > 1 || segment.Segment.Options.Vni.Value % (uint)_workers.Length == worker ? ((TapPort)segment.Ports[worker].Tap).Device.Descriptor : null;
+
     private void KeepHouse()
     {
-        SegmentPort[] ports;
-        lock (_commands) ports = [.. _ports.Values];
-        foreach (var port in ports)
+        VtepSegment[] segments;
+        lock (_commands) segments = [.. _segments.Values];
+        foreach (var segment in segments)
         {
-            var aged = port.Segment.Fdb.AgeOut(NowMilliseconds);
-            if (aged > 0) Log.AgedOut(_logger, port.Segment.Options.Name, aged);
+            var aged = segment.Segment.Fdb.AgeOut(NowMilliseconds);
+            if (aged > 0) Log.AgedOut(_logger, segment.Segment.Options.Name, aged);
         }
 
         foreach (var (segment, sender) in _strangers.TakeNew()) Log.StrangerDropped(_logger, segment.Options.Name, sender, segment.Options.Vni);
@@ -137,10 +173,10 @@ public sealed class Vtep : IDisposable
         _failure.TrySetResult(exception);
     }
 
-    /// <summary>Stops the worker and closes the sockets.</summary>
+    /// <summary>Stops the workers and closes the sockets.</summary>
     public void Dispose()
     {
         _housekeeping.Dispose();
-        _worker.Dispose();
+        foreach (var worker in _workers) worker.Dispose();
     }
 }

@@ -9,6 +9,12 @@ public sealed record VtepOptions
     /// <summary>Start of the dynamic ports, which RFC 7348, section 5 recommends for the source port.</summary>
     public const ushort DefaultSourcePortMin = 49152;
 
+    /// <summary>Threads, at most.</summary>
+    public const int MaxWorkers = 64;
+
+    /// <summary>A thread a core that this process may use, but at most 4.</summary>
+    public static int DefaultWorkers => Math.Min(Environment.ProcessorCount, 4);
+
     /// <summary>
     /// Underlay address that datagrams are sent from (local); 0.0.0.0 or :: lets the route decide. Its family is the underlay's. Datagrams to
     /// any address of the host are received, as the kernel's device does.
@@ -35,6 +41,9 @@ public sealed record VtepOptions
 
     /// <summary>How runs of datagrams reach the kernel (--tx-offload); null takes the best that passes its self-test. Default null.</summary>
     public TransmitOffload? TransmitOffload { get; init; }
+
+    /// <summary>Threads that move frames (--workers), 1 to <see cref="MaxWorkers"/>. Each takes about 10 MB. Default <see cref="DefaultWorkers"/>.</summary>
+    public int Workers { get; init; } = DefaultWorkers;
 
     /// <summary>Have the kernel hand over runs of datagrams at once, and merge runs of frames for the TAP (--rx-offload). Default true.</summary>
     public bool ReceiveOffload { get; init; } = true;

@@ -44,6 +44,7 @@ internal sealed record RemoteJson(
 /// <param name="Mac">MAC of the TAP.</param>
 /// <param name="FdbEntries">Entries in its FDB.</param>
 /// <param name="Neighbours">Entries in its neighbour table.</param>
+/// <param name="Queues">Queues of its TAP.</param>
 /// <param name="Counters">Every counter by name; see docs/operating.md.</param>
 /// <param name="Drops">Drops by direction and reason; those that never happened are left out.</param>
 /// <param name="Remotes">Counters of each remote VTEP.</param>
@@ -55,9 +56,19 @@ internal sealed record SegmentStatsJson(
     string Mac,
     int FdbEntries,
     int Neighbours,
+    int Queues,
     IReadOnlyDictionary<string, long> Counters,
     IReadOnlyList<DropJson> Drops,
     IReadOnlyList<RemoteJson> Remotes);
+
+/// <summary>What one worker did.</summary>
+/// <param name="Worker">Its number.</param>
+/// <param name="TapBytes">Bytes it took from TAPs.</param>
+/// <param name="UnderlayBytes">Bytes it took from its socket.</param>
+/// <param name="Sleeps">How often it slept.</param>
+/// <param name="SleepsSpared">How often something came while it still looked before a sleep.</param>
+/// <param name="SocketDrops">Datagrams that did not fit the queue of its socket.</param>
+internal sealed record WorkerJson(int Worker, long TapBytes, long UnderlayBytes, long Sleeps, long SleepsSpared, long SocketDrops);
 
 /// <summary>State and counters of a running VTEP.</summary>
 /// <param name="Pid">Process id.</param>
@@ -72,6 +83,8 @@ internal sealed record SegmentStatsJson(
 /// <param name="TxOffloadMessages">Messages of several datagrams that the kernel was to cut.</param>
 /// <param name="TxOffloadRefused">How many of them it refused; their datagrams were sent one by one.</param>
 /// <param name="RxOffload">"udp-gro" if the kernel hands over several datagrams at once, else "none".</param>
+/// <param name="Workers">The threads that move frames.</param>
+/// <param name="Steering">What gives a flow its worker: "inner-flow" (our program in the kernel), "kernel" (it may move flows), or "one-worker".</param>
 /// <param name="Drops">Datagrams that no segment could be found for, by reason.</param>
 /// <param name="Segments">The segments.</param>
 internal sealed record VtepStatsJson(
@@ -87,6 +100,8 @@ internal sealed record VtepStatsJson(
     long TxOffloadMessages,
     long TxOffloadRefused,
     string RxOffload,
+    IReadOnlyList<WorkerJson> Workers,
+    string Steering,
     IReadOnlyList<DropJson> Drops,
     IReadOnlyList<SegmentStatsJson> Segments);
 

@@ -20,13 +20,13 @@ internal static class FdbRoutes
     public static void Map(IEndpointRouteBuilder routes, VtepState state)
     {
         routes.MapGet("/v1/segments/{dev}/fdb", (string dev) =>
-            state.TryFind(dev, out var port) ? Results.Json(Show(port.Segment), ApiJson.Default.IReadOnlyListFdbEntryJson) : Problem.NoDevice(dev));
+            state.TryFind(dev, out var found) ? Results.Json(Show(found.Segment), ApiJson.Default.IReadOnlyListFdbEntryJson) : Problem.NoDevice(dev));
         routes.MapPost("/v1/segments/{dev}/fdb/add", (string dev, FdbEntryJson entry) => Change(state, dev, entry, static fdb => fdb.Add));
         routes.MapPost("/v1/segments/{dev}/fdb/append", (string dev, FdbEntryJson entry) => Change(state, dev, entry, static fdb => fdb.Append));
         routes.MapPost("/v1/segments/{dev}/fdb/replace", (string dev, FdbEntryJson entry) => Change(state, dev, entry, static fdb => fdb.Replace));
         routes.MapDelete("/v1/segments/{dev}/fdb/{mac}", (string dev, string mac, string? dst, int? port, long? vni) => Delete(state, dev, mac, dst, port, vni));
-        routes.MapPost("/v1/segments/{dev}/fdb/flush", (string dev, bool? all) => state.TryFind(dev, out var port)
-            ? Results.Json(new FlushJson(port.Segment.Fdb.Flush(all ?? false, Vtep.NowMilliseconds)), ApiJson.Default.FlushJson)
+        routes.MapPost("/v1/segments/{dev}/fdb/flush", (string dev, bool? all) => state.TryFind(dev, out var found)
+            ? Results.Json(new FlushJson(found.Segment.Fdb.Flush(all ?? false, Vtep.NowMilliseconds)), ApiJson.Default.FlushJson)
             : Problem.NoDevice(dev));
     }
 
@@ -55,8 +55,8 @@ internal static class FdbRoutes
     private static IResult Change(
         VtepState state, string dev, FdbEntryJson body, Func<ForwardingTable, Func<MacAddress, VtepAddress, Vni, EntryKind, long, TableResult>> verb)
     {
-        if (!state.TryFind(dev, out var port)) return Problem.NoDevice(dev);
-        var segment = port.Segment;
+        if (!state.TryFind(dev, out var found)) return Problem.NoDevice(dev);
+        var segment = found.Segment;
         if (!MacAddress.TryParse(body.Mac, out var mac)) return Problem.BadValue("mac", body.Mac, "six hexadecimal bytes with colons");
         // 0.0.0.0 and :: are legal: frames for the station are dropped.
         if (TryReadDestination(segment, body.Dst, body.Port, body.Vni, out var destination, out var vni) is { } problem) return problem;
@@ -67,17 +67,17 @@ internal static class FdbRoutes
 
     private static IResult Delete(VtepState state, string dev, string macText, string? dst, int? udpPort, long? vniNumber)
     {
-        if (!state.TryFind(dev, out var port)) return Problem.NoDevice(dev);
+        if (!state.TryFind(dev, out var found)) return Problem.NoDevice(dev);
         if (!MacAddress.TryParse(macText, out var mac)) return Problem.BadValue("mac", macText, "six hexadecimal bytes with colons");
         VtepAddress? destination = null;
-        var vni = port.Segment.Options.Vni;
+        var vni = found.Segment.Options.Vni;
         if (dst is not null)
         {
-            if (TryReadDestination(port.Segment, dst, udpPort, vniNumber, out var read, out vni) is { } problem) return problem;
+            if (TryReadDestination(found.Segment, dst, udpPort, vniNumber, out var read, out vni) is { } problem) return problem;
             destination = read;
         }
 
-        return Problem.Of(port.Segment.Fdb.Delete(mac, destination, vni, Vtep.NowMilliseconds)) ?? Results.NoContent();
+        return Problem.Of(found.Segment.Fdb.Delete(mac, destination, vni, Vtep.NowMilliseconds)) ?? Results.NoContent();
     }
 
     private static IResult? TryReadDestination(

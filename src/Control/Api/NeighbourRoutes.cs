@@ -14,16 +14,16 @@ internal static class NeighbourRoutes
     /// <summary>Adds the routes.</summary>
     public static void Map(IEndpointRouteBuilder routes, VtepState state)
     {
-        routes.MapGet("/v1/segments/{dev}/neighbours", (string dev) => state.TryFind(dev, out var port)
-            ? Results.Json(Show(port.Segment.Neighbours), ApiJson.Default.IReadOnlyListNeighbourJson)
+        routes.MapGet("/v1/segments/{dev}/neighbours", (string dev) => state.TryFind(dev, out var found)
+            ? Results.Json(Show(found.Segment.Neighbours), ApiJson.Default.IReadOnlyListNeighbourJson)
             : Problem.NoDevice(dev));
         routes.MapPost("/v1/segments/{dev}/neighbours/add", (string dev, NeighbourJson body) => Change(state, dev, body, static (table, neighbour) => table.Add(neighbour)));
         routes.MapPost("/v1/segments/{dev}/neighbours/replace", (string dev, NeighbourJson body) => Change(state, dev, body, static (table, neighbour) => table.Replace(neighbour)));
         routes.MapDelete("/v1/segments/{dev}/neighbours/{address}", (string dev, string address) =>
         {
-            if (!state.TryFind(dev, out var port)) return Problem.NoDevice(dev);
+            if (!state.TryFind(dev, out var found)) return Problem.NoDevice(dev);
             if (!InternetAddress.TryParse(address, out var parsed)) return Problem.BadValue("dst", address, "an IPv4 or IPv6 address");
-            return Problem.Of(port.Segment.Neighbours.Delete(parsed)) ?? Results.NoContent();
+            return Problem.Of(found.Segment.Neighbours.Delete(parsed)) ?? Results.NoContent();
         });
     }
 
@@ -32,10 +32,10 @@ internal static class NeighbourRoutes
 
     private static IResult Change(VtepState state, string dev, NeighbourJson body, Func<NeighbourTable, Neighbour, TableResult> verb)
     {
-        if (!state.TryFind(dev, out var port)) return Problem.NoDevice(dev);
+        if (!state.TryFind(dev, out var found)) return Problem.NoDevice(dev);
         if (!InternetAddress.TryParse(body.Dst, out var address) || address.IsMulticast || address.IsUnspecified)
             return Problem.BadValue("dst", body.Dst, "an IPv4 or IPv6 unicast address");
         if (!MacAddress.TryParse(body.Lladdr, out var mac) || !mac.IsValidSource) return Problem.BadValue("lladdr", body.Lladdr, "a unicast MAC");
-        return Problem.Of(verb(port.Segment.Neighbours, new Neighbour(address, mac, body.Router ?? false))) ?? Results.NoContent();
+        return Problem.Of(verb(found.Segment.Neighbours, new Neighbour(address, mac, body.Router ?? false))) ?? Results.NoContent();
     }
 }

@@ -28,12 +28,19 @@ internal static class StatsRoutes
         state.Vtep.GsoMessages.Sent,
         state.Vtep.GsoMessages.Refused,
         state.Vtep.IsCoalescing ? "udp-gro" : "none",
+        [.. state.Vtep.Workers.Select(static (worker, number) => new WorkerJson(
+            number, worker.BytesTaken.Out, worker.BytesTaken.In, worker.Sleeps.Sleeps, worker.Sleeps.Spared, worker.Underlay.SocketDrops))],
+        Steering(state),
         DropsOf(state.Vtep.Unassigned),
-        [.. state.Segments.Values.OrderBy(static port => port.Segment.Options.Name, StringComparer.Ordinal).Select(Read)]);
+        [.. state.Segments.Values.OrderBy(static attached => attached.Segment.Options.Name, StringComparer.Ordinal).Select(Read)]);
 
-    private static SegmentStatsJson Read(SegmentPort port)
+    private static string Steering(VtepState state) =>
+        state.Vtep.Workers.Count == 1 ? "one-worker"
+        : state.Vtep.IsUnderlaySteered && state.Segments.Values.All(static segment => segment.IsSteered) ? "inner-flow" : "kernel";
+
+    private static SegmentStatsJson Read(VtepSegment attached)
     {
-        var segment = port.Segment;
+        var (segment, counters) = (attached.Segment, attached.Counters);
         return new SegmentStatsJson(
             segment.Options.Name,
             segment.Options.Vni.Value,
@@ -42,14 +49,15 @@ internal static class StatsRoutes
             segment.DeviceMac.ToString(),
             segment.Fdb.Count,
             segment.Neighbours.Count,
-            Enum.GetValues<Counter>().ToDictionary(static counter => Naming.ConvertName(counter.ToString()), counter => port.Counters[counter]),
-            DropsOf(port.Counters),
+            attached.Queues,
+            Enum.GetValues<Counter>().ToDictionary(static counter => Naming.ConvertName(counter.ToString()), counter => counters[counter]),
+            DropsOf(counters),
             [.. segment.Remotes.All.Where(static remote => !remote.IsNull).OrderBy(static remote => remote.ToString(), StringComparer.Ordinal).Select(static remote =>
             {
-                var counters = remote.Counters;
+                var sent = remote.Counters;
                 return new RemoteJson(
                     remote.Address.Address.ToString(), remote.Address.Port, remote.Vni.Value, remote.IsConfigured,
-                    counters.DatagramsSent, counters.BytesSent, counters.DatagramsReceived, counters.BytesReceived, counters.Drops);
+                    sent.DatagramsSent, sent.BytesSent, sent.DatagramsReceived, sent.BytesReceived, sent.Drops);
             })]);
     }
 

@@ -5,14 +5,14 @@ using Sleeve.DataPlane.Pipeline;
 namespace Sleeve.Control.Api;
 
 /// <summary>What the routes serve: a running VTEP and its segments by device name.</summary>
-internal sealed class VtepState(Vtep vtep, IReadOnlyDictionary<string, SegmentPort> segments)
+internal sealed class VtepState(Vtep vtep, IReadOnlyDictionary<string, VtepSegment> segments)
 {
     /// <summary>The VTEP.</summary>
     public Vtep Vtep { get; } = vtep;
 
     /// <summary>Its segments by the name of their TAP.</summary>
-    public IReadOnlyDictionary<string, SegmentPort> Segments { get; } = segments;
+    public IReadOnlyDictionary<string, VtepSegment> Segments { get; } = segments;
 
     /// <summary>Looks a segment up.</summary>
-    public bool TryFind(string device, [NotNullWhen(true)] out SegmentPort? port) => Segments.TryGetValue(device, out port);
+    public bool TryFind(string device, [NotNullWhen(true)] out VtepSegment? segment) => Segments.TryGetValue(device, out segment);
 }

@@ -66,6 +66,9 @@ internal static class StatsCommand
         Write($"    receive buffer: {vtep.ReceiveBufferBytes} bytes, {vtep.SocketDrops} datagrams dropped because it was full");
         Write($"    tx-offload: {vtep.TxOffload} ({vtep.TxOffloadReason}), {vtep.TxOffloadMessages} messages cut by the kernel, {vtep.TxOffloadRefused} refused");
         Write($"    rx-offload: {vtep.RxOffload}");
+        Write($"    workers: {vtep.Workers.Count}, steering: {vtep.Steering}");
+        foreach (var worker in vtep.Workers)
+            Write($"        {worker.Worker}: {worker.TapBytes} bytes from TAPs, {worker.UnderlayBytes} from the underlay, {worker.Sleeps} sleeps, {worker.SleepsSpared} spared");
         PrintDrops(vtep.Drops);
         foreach (var segment in vtep.Segments)
         {

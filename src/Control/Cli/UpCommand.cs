@@ -53,6 +53,8 @@ internal static class UpCommand
         "--tap-fd", "FD", "Use this open descriptor of the TAP, passed in by the parent process.", "3 or more, an open descriptor");
     private static readonly Setting Socket = new("--socket", "PATH", "Unix socket for commands. [/run/sleeve/DEV.sock]", Words.SocketPathAllowed);
 
+    private static readonly Setting Workers = new(
+        "--workers", "N", "Threads that move frames, each with its own queue and sockets. [cores, at most 4]", $"1 to {VtepOptions.MaxWorkers}");
     private static readonly Setting TransmitOffload = new(
         "--tx-offload", "HOW", "Send runs whole, for the kernel to cut. [auto: if the self-test passes]", "auto, udp-gso or none");
     private static readonly Setting ReceiveOffload = new(
@@ -74,7 +76,7 @@ internal static class UpCommand
     public static Command Create()
     {
         var command = new Command("up", "Run one VTEP in the foreground until SIGINT or SIGTERM.") { Devices };
-        foreach (var setting in (ReadOnlySpan<Setting>)[Vni, Local, Remote, Port, SourcePorts, Ageing, MaxAddress, Admit, Mtu, Address, Bridge, Mac, Netns, TapDescriptor, Socket, TransmitOffload, ReceiveOffload])
+        foreach (var setting in (ReadOnlySpan<Setting>)[Vni, Local, Remote, Port, SourcePorts, Ageing, MaxAddress, Admit, Mtu, Address, Bridge, Mac, Netns, TapDescriptor, Socket, Workers, TransmitOffload, ReceiveOffload])
             command.Options.Add(setting.Option);
         foreach (var flag in (ReadOnlySpan<Option<bool>>)[
             Learning, NoLearning, Proxy, NoProxy, UdpChecksum, NoUdpChecksum, Zero6Transmit, NoZero6Transmit, Zero6Receive, NoZero6Receive, Strict])
@@ -109,6 +111,7 @@ internal static class UpCommand
             UdpChecksum = reader.ReadFlag(UdpChecksum, NoUdpChecksum, fallback: true),
             ZeroChecksum6Transmit = reader.ReadFlag(Zero6Transmit, NoZero6Transmit, fallback: false),
             ZeroChecksum6Receive = reader.ReadFlag(Zero6Receive, NoZero6Receive, fallback: false),
+            Workers = reader.Read(Workers, Words.Number(1, VtepOptions.MaxWorkers), VtepOptions.DefaultWorkers),
             TransmitOffload = reader.Read<TransmitOffload?>(TransmitOffload, Words.TransmitOffload, null),
             ReceiveOffload = reader.Read(ReceiveOffload, Words.ReceiveOffload, true),
         };

@@ -20,7 +20,7 @@ internal sealed class ForegroundVtep : IAsyncDisposable
     private readonly CancellationTokenSource _stop;
     private readonly StderrLogger _logger = new("sleeve up");
     private readonly List<OverlayDevice> _devices = [];
-    private readonly Dictionary<string, SegmentPort> _ports = [];
+    private readonly Dictionary<string, VtepSegment> _segments = [];
     private NetworkNamespace? _tapNamespace;
     private RouteNetlink? _tapHost;
     private Vtep? _vtep;
@@ -81,16 +81,16 @@ internal sealed class ForegroundVtep : IAsyncDisposable
         foreach (var segment in _options.Segments)
         {
             _stop.Token.ThrowIfCancellationRequested();
-            var device = OverlayDevice.Make(_tapHost, _tapNamespace, segment, _options, mtu);
+            var device = OverlayDevice.Make(_tapHost, _tapNamespace, segment, _options, _vtep.Workers.Count, mtu);
             _devices.Add(device);
-            _ports.Add(segment.Name, AddSegment(segment, device));
+            _segments.Add(segment.Name, AddSegment(segment, device));
         }
 
         _monitor = LinkMonitor.Start(
             _tapNamespace, [.. _devices.Select(static device => device.Link.Index)], OnLinkChange, fault => Fail($"watching links failed: {fault.Message}"));
         foreach (var device in _devices) device.SetUp();
         _vtep.Start();
-        _api = await ApiServer.StartAsync(SocketPaths(), new VtepState(_vtep, _ports), _stop.Token);
+        _api = await ApiServer.StartAsync(SocketPaths(), new VtepState(_vtep, _segments), _stop.Token);
         await WaitUntilRunningAsync(_tapHost);
         Report(mtuSource);
     }
@@ -138,21 +138,20 @@ internal sealed class ForegroundVtep : IAsyncDisposable
         return found.Mtu;
     }
 
-    private SegmentPort AddSegment(SegmentOptions options, OverlayDevice device)
+    private VtepSegment AddSegment(SegmentOptions options, OverlayDevice device)
     {
         var self = new VtepAddress(_options.Vtep.Local, _options.Vtep.Port);
         var segment = new Segment(options, self) { DeviceMac = device.Link.Mac, Mtu = device.Link.Mtu };
         segment.SetUp(device.Link.IsUp, Vtep.NowMilliseconds);
         foreach (var remote in _options.Remotes)
             segment.Fdb.Append(MacAddress.Zero, new VtepAddress(remote, self.Port), options.Vni, EntryKind.Permanent, Vtep.NowMilliseconds);
-        return _vtep!.AddSegment(segment, device.Tap);
+        return _vtep!.AddSegment(segment, device.Queues);
     }
 
     private void OnLinkChange(LinkChange change)
     {
         if (_devices.Find(candidate => candidate.Link.Index == change.Now.Index) is not { } device) return;
-        var port = _ports.Values.First(candidate => ((TapPort)candidate.Tap).Device == device.Tap);
-        var segment = port.Segment;
+        var segment = _segments[device.Name].Segment;
         segment.DeviceMac = change.Now.Mac;
         segment.Mtu = change.Now.Mtu;
         if (change.Changes.HasFlag(LinkChanges.Deleted))
@@ -188,7 +187,7 @@ internal sealed class ForegroundVtep : IAsyncDisposable
         var vtep = _options.Vtep;
         foreach (var device in _devices)
         {
-            var (link, segment) = (device.Link, _ports[device.Link.Name].Segment);
+            var (link, segment) = (device.Link, _segments[device.Name].Segment);
             var origin = device.IsMade ? "made" : "found, will be left as it was";
             _logger.Say($"{link.Name} ({origin}) carries vni {segment.Options.Vni}: MTU {link.Mtu} from {mtuSource}, MAC {link.Mac}");
         }
@@ -199,12 +198,28 @@ internal sealed class ForegroundVtep : IAsyncDisposable
         _logger.Say(
             $"underlay {(vtep.Local.IsUnspecified ? "address by route" : vtep.Local)}, UDP port {vtep.Port}, source ports {vtep.SourcePortMin}-{vtep.SourcePortMax} "
             + $"(at most {_vtep.SourcePortsLimit} open), receive buffer {Size(buffer)}{shortfall}");
+        _logger.Say(WorkersLine());
         _logger.Say($"tx-offload {(_vtep.TransmitOffload.Offload == TransmitOffload.UdpGso ? "udp-gso" : "none")} ({_vtep.TransmitOffload.Reason}), rx-offload {(_vtep.IsCoalescing ? "udp-gro" : "none")}");
         _logger.Say(_options.Remotes.Count == 0
             ? "no remote yet: add one with sleeve fdb append 00:00:00:00:00:00, or let them be learned; datagrams of any VTEP are admitted until one is configured"
             : $"broadcast, unknown and multicast frames go to {string.Join(", ", _options.Remotes)}; {(_options.Segments[0].Admission == Admission.Any ? "datagrams of any VTEP are admitted" : "only configured VTEPs are admitted")}");
         _logger.Say($"commands on {string.Join(", ", SocketPaths())}");
         _logger.Say("ready");
+    }
+
+    private string WorkersLine()
+    {
+        var workers = _vtep!.Workers.Count;
+        var line = workers == 1 ? "1 worker" : $"{workers} workers";
+        if (workers < _options.Vtep.Workers) line += $" (not {_options.Vtep.Workers}: each needs a source port of its own)";
+        if (!_vtep.IsUnderlaySteered) line += "; datagrams are spread by outer flow: this kernel has no SO_ATTACH_REUSEPORT_CBPF";
+        foreach (var device in _devices)
+        {
+            if (workers > 1 && device.Queues.Count == 1) line += $"; {device.Name} has one queue, so one worker reads it (make it with: ip tuntap add {device.Name} mode tap multi_queue vnet_hdr)";
+            else if (!_segments[device.Name].IsSteered) line += $"; the kernel spreads the flows of {device.Name}, and may reorder one that it moves: loading BPF was refused (CAP_BPF)";
+        }
+
+        return line;
     }
 
     private static string Size(int bytes) => string.Create(CultureInfo.InvariantCulture, $"{bytes / 1024} KiB");

@@ -20,6 +20,7 @@ internal sealed class OverlayDevice : IDisposable
     private readonly RouteNetlink _host;
     private readonly Stack<Action> _undo = new();
     private readonly string _name;
+    private readonly List<TapDevice> _queues = [];
     private volatile bool _isGone;
 
     private OverlayDevice(RouteNetlink host, string name)
@@ -28,8 +29,11 @@ internal sealed class OverlayDevice : IDisposable
         _name = name;
     }
 
-    /// <summary>Its queue.</summary>
-    public TapDevice Tap { get; private set; } = null!;
+    /// <summary>The name it was made or adopted under.</summary>
+    public string Name => _name;
+
+    /// <summary>Its queues: one a worker, or one that was made or passed as such.</summary>
+    public IReadOnlyList<TapDevice> Queues => _queues;
 
     /// <summary>The link, as it was configured.</summary>
     public LinkInfo Link { get; private set; } = null!;
@@ -42,14 +46,15 @@ internal sealed class OverlayDevice : IDisposable
     /// <param name="where">That namespace; null for the current one.</param>
     /// <param name="segment">The segment.</param>
     /// <param name="options">What was asked for.</param>
+    /// <param name="queues">Queues to open, at least 1; an existing TAP that was made with one has one.</param>
     /// <param name="mtu">The MTU to set.</param>
     /// <exception cref="HostException">It cannot be done; nothing is left changed.</exception>
-    public static OverlayDevice Make(RouteNetlink host, NetworkNamespace? where, SegmentOptions segment, UpOptions options, int mtu)
+    public static OverlayDevice Make(RouteNetlink host, NetworkNamespace? where, SegmentOptions segment, UpOptions options, int queues, int mtu)
     {
         var device = new OverlayDevice(host, segment.Name);
         try
         {
-            device.Open(where, options.TapDescriptor);
+            device.Open(where, options.TapDescriptor, queues);
             device.Configure(options, mtu);
             return device;
         }
@@ -76,7 +81,7 @@ internal sealed class OverlayDevice : IDisposable
     /// <summary>Tells that the interface is gone, so that there is nothing left to undo on it.</summary>
     public void MarkGone() => _isGone = true;
 
-    private void Open(NetworkNamespace? where, int? descriptor)
+    private void Open(NetworkNamespace? where, int? descriptor, int queues)
     {
         var existing = _host.FindLink(_name);
         if (existing is { Tun: not { IsTap: true } })
@@ -89,8 +94,9 @@ internal sealed class OverlayDevice : IDisposable
 
         try
         {
-            var multiQueue = existing?.Tun?.IsMultiQueue ?? false;
-            Tap = where is null ? TapDevice.Open(_name, multiQueue) : where.Run(() => TapDevice.Open(_name, multiQueue));
+            var multiQueue = existing?.Tun?.IsMultiQueue ?? queues > 1;
+            for (var i = 0; i < (multiQueue ? queues : 1); i++)
+                _queues.Add(where is null ? TapDevice.Open(_name, multiQueue) : where.Run(() => TapDevice.Open(_name, multiQueue)));
         }
         catch (ErrnoException failure)
         {
@@ -108,7 +114,7 @@ internal sealed class OverlayDevice : IDisposable
             var identity = TapDevice.Identify(descriptor);
             if (identity.Name != _name) throw new HostException($"--tap-fd {descriptor}: is attached to {identity.Name}; must be attached to {_name}");
             Link = existing ?? throw new HostException($"--tap-fd {descriptor}: its interface {_name} is not in this network namespace; name the right one with --netns");
-            Tap = TapDevice.FromDescriptor(descriptor);
+            _queues.Add(TapDevice.FromDescriptor(descriptor));
         }
         catch (ErrnoException)
         {
@@ -184,7 +190,7 @@ internal sealed class OverlayDevice : IDisposable
         _ => link.Kind,
     };
 
-    /// <summary>Undoes what was done; an interface that was made here vanishes with its queue.</summary>
+    /// <summary>Undoes what was done; an interface that was made here vanishes with its queues.</summary>
     public void Dispose()
     {
         while (!_isGone && !IsMade && _undo.TryPop(out var undo))
@@ -200,6 +206,6 @@ internal sealed class OverlayDevice : IDisposable
             }
         }
 
-        Tap?.Dispose();
+        foreach (var queue in _queues) queue.Dispose();
     }
 }

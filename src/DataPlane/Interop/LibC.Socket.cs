@@ -20,6 +20,7 @@ public static unsafe partial class LibC
     public const int SO_SNDBUFFORCE = 32;
     public const int SO_RCVBUFFORCE = 33;
     public const int SO_RXQ_OVFL = 40;
+    public const int SO_ATTACH_REUSEPORT_CBPF = 51;
 
     public const int IPPROTO_IP = 0;
     public const int IPPROTO_UDP = 17;

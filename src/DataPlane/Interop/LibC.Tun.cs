@@ -13,6 +13,7 @@ public static unsafe partial class LibC
     public const uint TUNGETIFF = 0x800454D2;
     public const uint TUNSETVNETHDRSZ = 0x400454D8;
     public const uint TUNSETVNETLE = 0x400454DC;
+    public const uint TUNSETSTEERINGEBPF = 0x800454E0;
 
     public const ushort IFF_TUN = 0x0001;
     public const ushort IFF_TAP = 0x0002;

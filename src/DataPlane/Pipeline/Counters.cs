@@ -21,6 +21,26 @@ public sealed class Counters
     /// <summary>Datagrams dropped between underlay and TAP.</summary>
     public long DropsIn(DropReason reason) => Volatile.Read(ref _dropsIn[(int)reason]);
 
+    /// <summary>Adds up what several workers counted, as it stands now.</summary>
+    public static Counters Sum(IEnumerable<Counters> parts)
+    {
+        ArgumentNullException.ThrowIfNull(parts);
+        var sum = new Counters();
+        foreach (var part in parts)
+        {
+            Add(sum._counts, part._counts);
+            Add(sum._dropsOut, part._dropsOut);
+            Add(sum._dropsIn, part._dropsIn);
+        }
+
+        return sum;
+
+        static void Add(long[] sum, long[] part)
+        {
+            for (var i = 0; i < sum.Length; i++) sum[i] += Volatile.Read(ref part[i]);
+        }
+    }
+
     internal void Count(Counter counter) => _counts[(int)counter]++;
 
     internal void Count(Counter counter, long by) => _counts[(int)counter] += by;

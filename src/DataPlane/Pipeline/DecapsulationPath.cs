@@ -54,6 +54,9 @@ public sealed class DecapsulationPath
     /// <summary>Datagrams that no segment could be found for: Truncated, NoVniFlag and UnknownVni; the rest is counted per segment.</summary>
     public Counters Unassigned { get; } = new();
 
+    /// <summary>Bytes of all datagrams taken so far.</summary>
+    internal long BytesTaken { get; private set; }
+
     /// <summary>Publishes the segments, by VNI; from any thread, read once a batch.</summary>
     public void SetPorts(IEnumerable<SegmentPort> ports) =>
         Volatile.Write(ref _ports, ports.ToFrozenDictionary(port => port.Segment.Options.Vni.Value));
@@ -69,6 +72,7 @@ public sealed class DecapsulationPath
         {
             // Several datagrams of one flow may stand one behind the other (UDP_GRO).
             ref var message = ref _frames[i];
+            BytesTaken += message.Length;
             var each = message.DatagramLength == 0 ? message.Length : message.DatagramLength;
             var datagram = message;
             for (var left = message.Length; ; datagram.Offset += each)

@@ -37,6 +37,9 @@ public sealed class EncapsulationPath
         _datagrams = new DatagramBatch(_frames);
     }
 
+    /// <summary>Bytes of all frames taken so far.</summary>
+    internal long BytesTaken { get; private set; }
+
     /// <summary>Takes one batch from a segment's TAP through all stages.</summary>
     /// <returns>Frames taken; fewer than <see cref="FrameBatch.DefaultCapacity"/> when the TAP was emptied.</returns>
     public int Run(SegmentPort port)
@@ -49,6 +52,7 @@ public sealed class EncapsulationPath
         {
             ref var frame = ref _frames[i];
             port.Counters.Count(Counter.TapReceivedBytes, frame.Length);
+            BytesTaken += frame.Length;
             if (!InnerHeaders.TryParse(_frames.Bytes(frame), out var headers)) // 2
             {
                 port.Counters.Count(Counter.TapReceived);

@@ -9,7 +9,7 @@ namespace Sleeve.DataPlane.Pipeline;
 public sealed class SourcePorts : IDisposable
 {
     /// <summary>
-    /// Sockets, at most: 64 flows hashed over 512 ports use 60 of them on average, and hardly ever fewer than 50; each costs a descriptor
+    /// Sockets of all workers, at most: 64 flows hashed over 512 ports use 60 of them on average, and hardly ever fewer than 50; each costs a descriptor
     /// and about a kilobyte of kernel memory.
     /// </summary>
     public const int MaxSockets = 512;
@@ -18,16 +18,23 @@ public sealed class SourcePorts : IDisposable
 
     private readonly VtepOptions _options;
     private readonly UnderlaySocket?[] _sockets;
+    private readonly int _rangeStart;
     private readonly int _rangeSize;
 
     /// <summary>Opens the first socket, so that an address or a range that cannot be used is found out at once.</summary>
-    /// <exception cref="ErrnoException">bind: EADDRNOTAVAIL, the local address is not this host's; EADDRINUSE, no port of the range is free.</exception>
-    public SourcePorts(VtepOptions options)
+    /// <param name="options">The range, and what the sockets are set to.</param>
+    /// <param name="worker">Whose ports: each worker has its part of the range and of the sockets.</param>
+    /// <param name="workers">How many parts; no more than the range has ports.</param>
+    /// <exception cref="ErrnoException">bind: EADDRNOTAVAIL, the local address is not this host's; EADDRINUSE, no port of the part is free.</exception>
+    public SourcePorts(VtepOptions options, int worker = 0, int workers = 1)
     {
         ArgumentNullException.ThrowIfNull(options);
         _options = options;
-        _rangeSize = options.SourcePortMax - options.SourcePortMin + 1;
-        _sockets = new UnderlaySocket[Math.Min(_rangeSize, MaxSockets)];
+        var whole = options.SourcePortMax - options.SourcePortMin + 1;
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(workers, whole);
+        _rangeStart = options.SourcePortMin + (int)((long)worker * whole / workers);
+        _rangeSize = options.SourcePortMin + (int)((long)(worker + 1) * whole / workers) - _rangeStart;
+        _sockets = new UnderlaySocket[Math.Min(_rangeSize, MaxSockets / workers)];
         OpenFirst();
     }
 
@@ -96,7 +103,7 @@ public sealed class SourcePorts : IDisposable
             if (_sockets[(index + step) % _sockets.Length] is { } neighbour) return _sockets[index] = neighbour;
         throw failure!;
 
-        int PartStart(int part) => _options.SourcePortMin + (int)((long)part * _rangeSize / _sockets.Length);
+        int PartStart(int part) => _rangeStart + (int)((long)part * _rangeSize / _sockets.Length);
     }
 
     private void Prepare(UnderlaySocket socket)

@@ -20,8 +20,11 @@ public sealed class UdpUnderlay : IUnderlay, IDisposable
     private long _socketDrops;
 
     /// <summary>Opens and binds the sockets in the calling thread's network namespace.</summary>
+    /// <param name="options">What the sockets are set to.</param>
+    /// <param name="worker">Whose sockets; where there are several workers, all must have theirs before datagrams are received.</param>
+    /// <param name="workers">How many workers share the port to receive on.</param>
     /// <exception cref="ErrnoException">bind: EADDRINUSE, the port is taken; EADDRNOTAVAIL, the local address is not this host's; EACCES, a port below 1024.</exception>
-    public UdpUnderlay(VtepOptions options)
+    public UdpUnderlay(VtepOptions options, int worker = 0, int workers = 1)
     {
         ArgumentNullException.ThrowIfNull(options);
         _receiver = new UnderlaySocket(!options.Local.IsIPv4);
@@ -35,9 +38,12 @@ public sealed class UdpUnderlay : IUnderlay, IDisposable
             // Any address of the host, as the kernel's device: local is only what is sent from.
             Span<byte> any = stackalloc byte[16];
             any.Clear();
+            // Another process must find the port taken, and so must we if it is another's: the first socket is bound alone, before it shares.
+            if (worker > 0) _receiver.Set(LibC.SOL_SOCKET, LibC.SO_REUSEPORT, 1);
             var errno = _receiver.TryBind(any[..options.Local.Size], options.Port);
             if (errno != 0) throw new ErrnoException(errno, nameof(LibC.bind), $"UDP port {options.Port}");
-            _senders = new SourcePorts(options);
+            if (workers > 1) _receiver.Set(LibC.SOL_SOCKET, LibC.SO_REUSEPORT, 1);
+            _senders = new SourcePorts(options, worker, workers);
         }
         catch
         {
@@ -70,6 +76,16 @@ public sealed class UdpUnderlay : IUnderlay, IDisposable
 
     /// <summary>Whether the kernel hands over several datagrams of a flow at once (UDP_GRO).</summary>
     public bool IsCoalescing { get; }
+
+    /// <summary>
+    /// Has the kernel give the datagrams of an inner flow to one worker's socket, the worker that <paramref name="steering"/> gives its frames to as well.
+    /// </summary>
+    /// <returns>False if the kernel refuses: then it is the outer flow that decides.</returns>
+    public bool TrySteer(FlowSteering steering)
+    {
+        ArgumentNullException.ThrowIfNull(steering);
+        return steering.TryAttach(_receiver);
+    }
 
     /// <summary>Descriptor of the receiving socket, for a poll.</summary>
     public int Descriptor => _receiver.Descriptor;

@@ -1,10 +1,12 @@
+using System.Diagnostics;
 using Sleeve.DataPlane.Interop;
 
 namespace Sleeve.DataPlane.Pipeline;
 
 /// <summary>
-/// One thread that runs both directions to completion: drains the underlay and every TAP that has frames, and sleeps in one poll when all
-/// are dry. Both on one thread keeps a flow's two directions in one cache and saves the wake-ups between threads.
+/// One thread that runs both directions to completion: drains its socket of the underlay and its queue of every TAP, and sleeps in one poll when all
+/// are dry. Both on one thread keeps a flow's two directions in one cache and saves the wake-ups between threads. What workers share is the
+/// tables of the segments; nothing else.
 /// </summary>
 public sealed class Worker : IDisposable
 {
@@ -18,16 +20,21 @@ public sealed class Worker : IDisposable
     private readonly EventPoll _poll = new();
     private readonly Thread _thread;
     private readonly Action<Exception> _onFailure;
+    private readonly Spinner _spinner = new();
     private SegmentPort?[] _ports = [];
     private volatile bool _stopping;
     private long _rounds;
+    private long _bytesAtSleep;
+    private long _sleeps;
+    private long _spared;
 
     /// <summary>Makes a worker; <see cref="Start"/> starts it.</summary>
+    /// <param name="number">Its number, from 0.</param>
     /// <param name="underlay">Its sockets; disposed with the worker.</param>
     /// <param name="hashKey">Key of the flow hash, one for the process.</param>
     /// <param name="strangers">Where unknown senders are noted.</param>
     /// <param name="onFailure">Told of an exception that ended the thread: our own bug or a lost descriptor.</param>
-    public Worker(UdpUnderlay underlay, ulong hashKey, StrangerLog strangers, Action<Exception> onFailure)
+    public Worker(int number, UdpUnderlay underlay, ulong hashKey, StrangerLog strangers, Action<Exception> onFailure)
     {
         ArgumentNullException.ThrowIfNull(underlay);
         _underlay = underlay;
@@ -35,17 +42,28 @@ public sealed class Worker : IDisposable
         _encapsulation = new EncapsulationPath(underlay, hashKey);
         Decapsulation = new DecapsulationPath(underlay, strangers);
         _poll.Add(underlay.Descriptor, UnderlayTag);
-        _thread = new Thread(Run) { Name = "sleeve-worker", IsBackground = true };
+        _thread = new Thread(Run) { Name = $"sleeve-worker-{number}", IsBackground = true };
     }
 
     /// <summary>The way in, which holds the counters of what no segment could be found for.</summary>
     public DecapsulationPath Decapsulation { get; }
 
+    /// <summary>Its sockets.</summary>
+    public UdpUnderlay Underlay => _underlay;
+
+    /// <summary>How often it slept, and how often frames came while it still looked before a sleep, which that spared.</summary>
+    public (long Sleeps, long Spared) Sleeps => (Volatile.Read(ref _sleeps), Volatile.Read(ref _spared));
+
+    /// <summary>Bytes taken from TAPs and from the underlay.</summary>
+    public (long Out, long In) BytesTaken => (_encapsulation.BytesTaken, Decapsulation.BytesTaken);
+
     /// <summary>Starts the thread.</summary>
     public void Start() => _thread.Start();
 
     /// <summary>Adds a segment; from any thread, one at a time.</summary>
-    public void Add(SegmentPort port, int tapDescriptor)
+    /// <param name="port">The segment with this worker's counters.</param>
+    /// <param name="tapDescriptor">Queue of the TAP to read; null if another worker reads for this one.</param>
+    public void Add(SegmentPort port, int? tapDescriptor)
     {
         var ports = _ports;
         var index = Array.IndexOf(ports, null);
@@ -58,15 +76,15 @@ public sealed class Worker : IDisposable
         ports[index] = port;
         Volatile.Write(ref _ports, ports);
         Decapsulation.SetPorts(ports.OfType<SegmentPort>());
-        _poll.Add(tapDescriptor, UnderlayTag + 1 + index);
+        if (tapDescriptor is { } descriptor) _poll.Add(descriptor, UnderlayTag + 1 + index);
     }
 
     /// <summary>
     /// Takes a segment out; from any thread, one at a time. When it returns, the worker no longer touches the port or its TAP.
     /// </summary>
-    public void Remove(SegmentPort port, int tapDescriptor)
+    public void Remove(SegmentPort port, int? tapDescriptor)
     {
-        _poll.Remove(tapDescriptor);
+        if (tapDescriptor is { } descriptor) _poll.Remove(descriptor);
         var ports = (SegmentPort?[])_ports.Clone();
         ports[Array.IndexOf(ports, port)] = null;
         Decapsulation.SetPorts(ports.OfType<SegmentPort>());
@@ -89,7 +107,7 @@ public sealed class Worker : IDisposable
             while (!_stopping)
             {
                 Volatile.Write(ref _rounds, _rounds + 1);
-                var count = _poll.Wait(ready, timeoutMilliseconds: -1);
+                var count = Await(ready);
                 for (var round = 0; round < RoundsPerPoll && !_stopping; round++)
                     if (!RunReady(ready[..count])) break;
             }
@@ -99,6 +117,37 @@ public sealed class Worker : IDisposable
             // The root of a thread: nobody above can hear it.
             _onFailure(exception);
         }
+    }
+
+    // Looks again for a while if that is likely to spare a sleep, then sleeps.
+    private int Await(Span<int> ready)
+    {
+        var taken = _encapsulation.BytesTaken + Decapsulation.BytesTaken;
+        var start = Stopwatch.GetTimestamp();
+        var budget = _spinner.Budget(taken - _bytesAtSleep, start);
+        _bytesAtSleep = taken;
+        if (budget > 0)
+        {
+            var end = start + budget;
+            do
+            {
+                var count = _poll.Wait(ready, timeoutMilliseconds: 0);
+                if (count > 0)
+                {
+                    Volatile.Write(ref _spared, _spared + 1);
+                    return count;
+                }
+
+                start = Stopwatch.GetTimestamp();
+            }
+            while (start < end && !_stopping);
+            _spinner.Preempted(ThreadUsage.Preemptions, start);
+        }
+
+        Volatile.Write(ref _sleeps, _sleeps + 1);
+        var woken = _poll.Wait(ready, timeoutMilliseconds: -1);
+        _spinner.Slept(Stopwatch.GetTimestamp() - start);
+        return woken;
     }
 
     private bool RunReady(ReadOnlySpan<int> ready)

@@ -1,0 +1,31 @@
+using Sleeve.DataPlane.Forwarding;
+
+namespace Sleeve.DataPlane.Pipeline;
+
+/// <summary>A segment of a running VTEP, over all workers.</summary>
+public sealed class VtepSegment
+{
+    private readonly IReadOnlyList<SegmentPort> _ports;
+
+    internal VtepSegment(Segment segment, IReadOnlyList<SegmentPort> ports, int queues, bool isSteered)
+    {
+        Segment = segment;
+        _ports = ports;
+        Queues = queues;
+        IsSteered = isSteered;
+    }
+
+    /// <summary>Its tables and state.</summary>
+    public Segment Segment { get; }
+
+    /// <summary>Queues of its TAP, at most one a worker.</summary>
+    public int Queues { get; }
+
+    /// <summary>Whether each inner flow stays with one worker by our own rule; true with one queue.</summary>
+    public bool IsSteered { get; }
+
+    /// <summary>What all workers counted on it, as it stands now.</summary>
+    public Counters Counters => Counters.Sum(_ports.Select(static port => port.Counters));
+
+    internal IReadOnlyList<SegmentPort> Ports => _ports;
+}
