@@ -92,6 +92,8 @@ internal sealed class OverlayDevice : IDisposable
             return;
         }
 
+        // Anybody may open another queue of a multi-queue TAP, and would then take part of its frames.
+        if (existing?.Tun is { IsMultiQueue: true, QueueCount: > 0 }) throw InUse();
         try
         {
             var multiQueue = existing?.Tun?.IsMultiQueue ?? queues > 1;
@@ -105,6 +107,7 @@ internal sealed class OverlayDevice : IDisposable
 
         Link = _host.GetLink(_name);
         IsMade = existing is null;
+        if (Link.Tun is { IsMultiQueue: true, QueueCount: var held } && held > _queues.Count) throw InUse();
     }
 
     private void Adopt(int descriptor, LinkInfo? existing)
@@ -173,6 +176,8 @@ internal sealed class OverlayDevice : IDisposable
         .Select(static held => (AddressPrefix?)held.Prefix).FirstOrDefault();
 
     private void Undo(Action action) => _undo.Push(action);
+
+    private HostException InUse() => new(Explain(new ErrnoException(LibC.EBUSY, nameof(LibC.TUNSETIFF), _name)), LibC.EBUSY);
 
     private string Explain(ErrnoException failure) => failure switch
     {

@@ -1,3 +1,5 @@
+using System.Runtime.InteropServices;
+
 namespace Sleeve.DataPlane.Interop;
 
 /// <summary>
@@ -6,6 +8,7 @@ namespace Sleeve.DataPlane.Interop;
 /// addresses and ports into the number of a queue. Left to itself the kernel moves flows between queues while frames wait in them, and so
 /// reorders.
 /// <para>
+/// Sums do not care which of the two is the source, and neighbours that talk in pairs still get different ones, as they would not from exclusive or.
 /// The number depends on the two IP addresses and, unless it is a fragment, the two ports of TCP and UDP, in either order; on the two MACs where there is no IP.
 /// One 802.1Q or 802.1ad tag is looked behind. What is too short goes to the first queue.
 /// </para>
@@ -22,6 +25,10 @@ public sealed unsafe class FlowSteering
     private const int EtherType = 12;
     private const int Payload = 14;
     private const int TagSize = 4;
+
+    // Cells of M.
+    private const int Addresses = 0;
+    private const int Ports = 1;
 
     private readonly int _queues;
 
@@ -58,14 +65,14 @@ public sealed unsafe class FlowSteering
         fixed (LibC.bpf_insn* instructions = program)
         fixed (byte* licenseText = license)
         {
-            LibC.bpf_attr attribute = new()
+            ProgramLoad attribute = new()
             {
-                prog_type = LibC.BPF_PROG_TYPE_SOCKET_FILTER,
-                insn_cnt = (uint)program.Length,
-                insns = (ulong)instructions,
-                license = (ulong)licenseText,
+                Type = LibC.BPF_PROG_TYPE_SOCKET_FILTER,
+                InstructionCount = (uint)program.Length,
+                Instructions = (ulong)instructions,
+                License = (ulong)licenseText,
             };
-            using var loaded = new FileDescriptor((int)LibC.syscall(LibC.SYS_bpf, LibC.BPF_PROG_LOAD, &attribute, sizeof(LibC.bpf_attr)));
+            using var loaded = new FileDescriptor((int)LibC.syscall(LibC.SYS_bpf, LibC.BPF_PROG_LOAD, &attribute, sizeof(ProgramLoad)));
             if (loaded.IsInvalid) return false;
             // The interface holds the program from here on.
             var descriptor = loaded.Number;
@@ -77,7 +84,6 @@ public sealed unsafe class FlowSteering
     /// <param name="start">Where the Ethernet frame starts.</param>
     internal LibC.sock_filter[] Assemble(int start)
     {
-        const int Addresses = 0, Ports = 1;
         var program = new Assembler();
         program.Add(LibC.BPF_LDX | LibC.BPF_IMM, 0);
         program.Add(LibC.BPF_LD | LibC.BPF_H | LibC.BPF_ABS, start + EtherType);
@@ -94,9 +100,35 @@ public sealed unsafe class FlowSteering
         program.Load(LibC.BPF_W, start + DestinationMacTail, indexed: false);
         program.Add(LibC.BPF_MISC | LibC.BPF_TAX, 0);
         program.Load(LibC.BPF_W, start + SourceMacTail, indexed: false);
-        program.Add(LibC.BPF_ALU | LibC.BPF_XOR | LibC.BPF_X, 0);
+        program.Add(LibC.BPF_ALU | LibC.BPF_ADD | LibC.BPF_X, 0);
         program.Jump("mix");
 
+        AddHeaders(program, start);
+
+        program.Label("ports");
+        program.Add(LibC.BPF_ST, Ports);
+        program.Add(LibC.BPF_ALU | LibC.BPF_RSH | LibC.BPF_K, 16);
+        program.Add(LibC.BPF_MISC | LibC.BPF_TAX, 0);
+        program.Add(LibC.BPF_LD | LibC.BPF_MEM, Ports);
+        program.Add(LibC.BPF_ALU | LibC.BPF_AND | LibC.BPF_K, 0xFFFF);
+        program.Add(LibC.BPF_ALU | LibC.BPF_ADD | LibC.BPF_X, 0);
+        program.Add(LibC.BPF_LDX | LibC.BPF_MEM, Addresses);
+        program.Add(LibC.BPF_ALU | LibC.BPF_ADD | LibC.BPF_X, 0);
+        program.Jump("mix");
+        program.Label("addresses");
+        program.Add(LibC.BPF_LD | LibC.BPF_MEM, Addresses);
+
+        program.Label("mix");
+        program.Add(LibC.BPF_ALU | LibC.BPF_MUL | LibC.BPF_K, unchecked((int)0x9E3779B1)); // 2^32 over the golden ratio, a prime
+        program.Add(LibC.BPF_ALU | LibC.BPF_RSH | LibC.BPF_K, 16);
+        program.Add(LibC.BPF_ALU | LibC.BPF_MOD | LibC.BPF_K, _queues);
+        program.Add(LibC.BPF_RET | LibC.BPF_A, 0);
+        return program.Finish();
+    }
+
+    // Folds the addresses into M[Addresses] and loads both ports, or goes on without them.
+    private static void AddHeaders(Assembler program, int start)
+    {
         program.Label("ipv4");
         FoldAddresses([12, 16]);
         program.Load(LibC.BPF_H, start + Payload + 6, indexed: true);
@@ -123,27 +155,7 @@ public sealed unsafe class FlowSteering
         program.Label("ipv6-ports");
         program.Load(LibC.BPF_W, start + Payload + 40, indexed: true);
 
-        program.Label("ports");
-        program.Add(LibC.BPF_ST, Ports);
-        program.Add(LibC.BPF_ALU | LibC.BPF_RSH | LibC.BPF_K, 16);
-        program.Add(LibC.BPF_MISC | LibC.BPF_TAX, 0);
-        program.Add(LibC.BPF_LD | LibC.BPF_MEM, Ports);
-        program.Add(LibC.BPF_ALU | LibC.BPF_AND | LibC.BPF_K, 0xFFFF);
-        program.Add(LibC.BPF_ALU | LibC.BPF_XOR | LibC.BPF_X, 0);
-        program.Add(LibC.BPF_LDX | LibC.BPF_MEM, Addresses);
-        program.Add(LibC.BPF_ALU | LibC.BPF_XOR | LibC.BPF_X, 0);
-        program.Jump("mix");
-        program.Label("addresses");
-        program.Add(LibC.BPF_LD | LibC.BPF_MEM, Addresses);
-
-        program.Label("mix");
-        program.Add(LibC.BPF_ALU | LibC.BPF_MUL | LibC.BPF_K, unchecked((int)0x9E3779B1)); // 2^32 over the golden ratio, a prime
-        program.Add(LibC.BPF_ALU | LibC.BPF_RSH | LibC.BPF_K, 16);
-        program.Add(LibC.BPF_ALU | LibC.BPF_MOD | LibC.BPF_K, _queues);
-        program.Add(LibC.BPF_RET | LibC.BPF_A, 0);
-        return program.Finish();
-
-        // The exclusive or of some words of the IP header into M[Addresses]; X stays.
+        // The sum of some words of the IP header into M[Addresses]; X stays.
         void FoldAddresses(ReadOnlySpan<int> words)
         {
             program.Add(LibC.BPF_STX, Ports);
@@ -153,7 +165,7 @@ public sealed unsafe class FlowSteering
                 if (i > 0)
                 {
                     program.Add(LibC.BPF_LDX | LibC.BPF_MEM, Addresses);
-                    program.Add(LibC.BPF_ALU | LibC.BPF_XOR | LibC.BPF_X, 0);
+                    program.Add(LibC.BPF_ALU | LibC.BPF_ADD | LibC.BPF_X, 0);
                     program.Add(LibC.BPF_LDX | LibC.BPF_MEM, Ports);
                 }
 
@@ -197,7 +209,22 @@ public sealed unsafe class FlowSteering
         return [.. program];
 
         static LibC.bpf_insn Instruction(int code, int destination, int source = 0, int immediate = 0, short offset = 0) =>
-            new() { code = (byte)code, registers = (byte)(destination | (source << 4)), off = offset, imm = immediate };
+            new() { code = (byte)code, __registers = (byte)(destination | (source << 4)), off = offset, imm = immediate };
+    }
+
+    // union bpf_attr as BPF_PROG_LOAD reads it (linux/bpf.h), the fields that were there from the first.
+    [StructLayout(LayoutKind.Sequential)]
+    private struct ProgramLoad
+    {
+        public uint Type;
+        public uint InstructionCount;
+        public ulong Instructions;
+        public ulong License;
+        public uint LogLevel;
+        public uint LogSize;
+        public ulong LogBuffer;
+        public uint KernelVersion;
+        public uint Flags;
     }
 
     // Forward jumps by name; a condition that does not hold falls through, which both machines can.

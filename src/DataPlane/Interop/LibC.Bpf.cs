@@ -2,7 +2,7 @@ using System.Runtime.InteropServices;
 
 namespace Sleeve.DataPlane.Interop;
 
-// linux/bpf_common.h, linux/bpf.h, sys/syscall.h, sys/resource.h
+// linux/bpf_common.h, linux/filter.h, linux/bpf.h, sys/syscall.h
 public static unsafe partial class LibC
 {
     public const ushort BPF_LD = 0x00;
@@ -26,7 +26,6 @@ public static unsafe partial class LibC
     public const ushort BPF_LSH = 0x60;
     public const ushort BPF_RSH = 0x70;
     public const ushort BPF_MOD = 0x90;
-    public const ushort BPF_XOR = 0xA0;
     public const ushort BPF_ADD = 0x00;
     public const ushort BPF_JA = 0x00;
     public const ushort BPF_JEQ = 0x10;
@@ -55,22 +54,8 @@ public static unsafe partial class LibC
     public struct bpf_insn
     {
         public byte code;
-        public byte registers; // dst_reg in the low four bits, src_reg above them (little-endian hosts)
+        public byte __registers; // dst_reg in the low four bits, src_reg above them (little-endian hosts)
         public short off;
         public int imm;
-    }
-
-    /// <summary>union bpf_attr as BPF_PROG_LOAD uses it, as far as the fields that were there from the first.</summary>
-    public struct bpf_attr
-    {
-        public uint prog_type;
-        public uint insn_cnt;
-        public ulong insns;
-        public ulong license;
-        public uint log_level;
-        public uint log_size;
-        public ulong log_buf;
-        public uint kern_version;
-        public uint prog_flags;
     }
 }

@@ -1,12 +1,10 @@
-using System.Diagnostics;
-
 namespace Sleeve.DataPlane.Pipeline;
 
 /// <summary>
 /// Decides how long a worker looks again before it sleeps. To wake a sleeper takes longer than to carry a frame, so while frames come one at a time and soon,
 /// looking again halves the round trip; in bulk, on a busy machine, and when nothing comes it only burns what others need.
 /// <para>
-/// The rule is that of the kernel's halt polling: a sleep that looking longer would have spared doubles the time, up to <see cref="Most"/>; a sleep longer than that ends it.
+/// The rule is that of the kernel's halt polling: a sleep that looking longer would have spared doubles the time, up to <see cref="MostMicroseconds"/>; a sleep longer than that ends it.
 /// Bulk ends it for the next sleep; the scheduler's taking the core away ends it for <see cref="PenaltyMilliseconds"/>.
 /// </para>
 /// </summary>
@@ -21,31 +19,28 @@ public sealed class Spinner
     /// <summary>How long it stays off after the core was taken away, in milliseconds.</summary>
     public const int PenaltyMilliseconds = 100;
 
-    private static readonly long Most = Stopwatch.Frequency * MostMicroseconds / 1_000_000;
-    private static readonly long Least = Math.Max(Most / 8, 1);
-    private static readonly long Penalty = Stopwatch.Frequency * PenaltyMilliseconds / 1000;
+    private const int LeastMicroseconds = 6;
 
     private long _budget;
     private long _preemptions;
     private long _offUntil;
 
-    /// <summary>How long to look before the next sleep, in ticks of <see cref="Stopwatch"/>.</summary>
+    /// <summary>How long to look before the next sleep, in microseconds.</summary>
     /// <param name="bytes">Taken since the last sleep.</param>
-    /// <param name="now">The time, in the same ticks.</param>
+    /// <param name="now">The time, in microseconds.</param>
     public long Budget(long bytes, long now) => bytes >= BulkBytes || now < _offUntil ? 0 : _budget;
 
     /// <summary>Tells how a sleep went.</summary>
-    /// <param name="ticks">How long it was.</param>
-    public void Slept(long ticks)
-    {
-        if (ticks > Most) _budget = 0;
-        else _budget = Math.Min(Math.Max(_budget * 2, Least), Most);
-    }
+    /// <param name="microseconds">How long it was.</param>
+    public void Slept(long microseconds) =>
+        _budget = microseconds > MostMicroseconds ? 0 : Math.Min(Math.Max(_budget * 2, LeastMicroseconds), MostMicroseconds);
 
     /// <summary>Tells how often the scheduler took the core away from this thread so far (getrusage(2), ru_nivcsw); asked after looking in vain.</summary>
+    /// <param name="count">Since the thread began.</param>
+    /// <param name="now">The time, in microseconds.</param>
     public void Preempted(long count, long now)
     {
-        if (count != _preemptions && _preemptions != 0) _offUntil = now + Penalty;
+        if (count != _preemptions) _offUntil = now + (PenaltyMilliseconds * 1000);
         _preemptions = count;
     }
 }

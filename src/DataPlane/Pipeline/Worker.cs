@@ -119,11 +119,13 @@ public sealed class Worker : IDisposable
         }
     }
 
+    private static long NowMicroseconds => (long)Stopwatch.GetElapsedTime(0).TotalMicroseconds;
+
     // Looks again for a while if that is likely to spare a sleep, then sleeps.
     private int Await(Span<int> ready)
     {
         var taken = _encapsulation.BytesTaken + Decapsulation.BytesTaken;
-        var start = Stopwatch.GetTimestamp();
+        var start = NowMicroseconds;
         var budget = _spinner.Budget(taken - _bytesAtSleep, start);
         _bytesAtSleep = taken;
         if (budget > 0)
@@ -138,7 +140,7 @@ public sealed class Worker : IDisposable
                     return count;
                 }
 
-                start = Stopwatch.GetTimestamp();
+                start = NowMicroseconds;
             }
             while (start < end && !_stopping);
             _spinner.Preempted(ThreadUsage.Preemptions, start);
@@ -146,7 +148,7 @@ public sealed class Worker : IDisposable
 
         Volatile.Write(ref _sleeps, _sleeps + 1);
         var woken = _poll.Wait(ready, timeoutMilliseconds: -1);
-        _spinner.Slept(Stopwatch.GetTimestamp() - start);
+        _spinner.Slept(NowMicroseconds - start);
         return woken;
     }
 

@@ -5,6 +5,7 @@ namespace Sleeve.EndToEnd.Rig;
 /// <summary>The counters of a running Sleeve: the only place that knows the shape of `sleeve stats --json`.</summary>
 public sealed class SleeveStats
 {
+    private readonly List<(long Tap, long Underlay)> _workers = [];
     private readonly Dictionary<string, long> _drops = new(StringComparer.OrdinalIgnoreCase);
 
     /// <summary>How many frames ended for a reason, over all segments and the process; 0 if it did not happen. Named as DropReason is.</summary>
@@ -12,6 +13,9 @@ public sealed class SleeveStats
 
     /// <summary>Every reason that counted something.</summary>
     public string Summary => string.Join(", ", _drops.Where(d => d.Value != 0).Select(d => $"{d.Key} {d.Value}"));
+
+    /// <summary>What each worker took: bytes from TAPs and from the underlay.</summary>
+    public IReadOnlyList<(long Tap, long Underlay)> Workers => _workers;
 
     /// <summary>Reads what `sleeve stats --json` printed.</summary>
     public static SleeveStats Read(string json)
@@ -28,6 +32,10 @@ public sealed class SleeveStats
         if (element.ValueKind == JsonValueKind.Array)
         {
             foreach (var item in element.EnumerateArray()) Collect(item);
+        }
+        else if (element.ValueKind == JsonValueKind.Object && element.TryGetProperty("worker", out _))
+        {
+            _workers.Add((element.GetProperty("tap_bytes").GetInt64(), element.GetProperty("underlay_bytes").GetInt64()));
         }
         else if (element.ValueKind == JsonValueKind.Object && element.TryGetProperty("reason", out var reason))
         {

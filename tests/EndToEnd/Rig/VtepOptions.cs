@@ -71,4 +71,7 @@ public sealed record VtepOptions
 
     /// <summary>--tx-offload and --rx-offload (Sleeve); null leaves both to themselves.</summary>
     public string? Offload { get; init; }
+
+    /// <summary>--workers (Sleeve); null leaves it to itself.</summary>
+    public int? Workers { get; init; }
 }
