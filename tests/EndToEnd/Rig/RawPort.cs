@@ -11,7 +11,11 @@ public sealed class RawPort(Host host, string device) : IDisposable
     private readonly PacketSocket _socket = new(host, device);
 
     /// <summary>Sends a frame into the tunnel.</summary>
-    public void Send(ReadOnlySpan<byte> frame) => _socket.Send(frame);
+    public void Send(ReadOnlySpan<byte> frame)
+    {
+        _socket.Send(frame);
+        SleeveProgram.LetPass();
+    }
 
     /// <summary>The next frame out of the tunnel, or null.</summary>
     public byte[]? Receive(TimeSpan timeout)

@@ -10,6 +10,20 @@ public static class SleeveProgram
     public static VtepKind DeviceUnderTest { get; } =
         Environment.GetEnvironmentVariable("SLEEVE_E2E_DUT") == "kernel" ? VtepKind.Kernel : VtepKind.Sleeve;
 
+    /// <summary>Workers of every VTEP whose test says nothing else. One, so that frames of different flows keep their order.</summary>
+    public static int Workers { get; } = int.TryParse(Environment.GetEnvironmentVariable("SLEEVE_E2E_WORKERS"), out var workers) ? workers : 1;
+
+    /// <summary>Transmit offload of every VTEP whose test says nothing else; null leaves it to itself.</summary>
+    public static string? Offload { get; } = Environment.GetEnvironmentVariable("SLEEVE_E2E_TX_OFFLOAD");
+
+    /// <summary>
+    /// Waits, where there are several workers, until a frame that was just sent is through: only frames of one flow have an order, and tests send many flows.
+    /// </summary>
+    public static void LetPass()
+    {
+        if (Workers > 1) Thread.Sleep(1);
+    }
+
     /// <summary>The command words to start it.</summary>
     public static IReadOnlyList<string> Words { get; } = Environment.GetEnvironmentVariable("SLEEVE") is { Length: > 0 } path
         ? [path]

@@ -79,8 +79,8 @@ public sealed class SleeveVtep : Vtep
         if (options.SourcePorts is { } ports) words.AddRange(["--srcport", $"{ports.Min}-{ports.Max}"]);
         if (options.Ageing is { } ageing) words.AddRange(["--ageing", $"{ageing}"]);
         if (options.MaxAddresses is { } limit) words.AddRange(["--maxaddress", $"{limit}"]);
-        if (options.Offload is { } offload) words.AddRange(["--tx-offload", offload, "--rx-offload", offload == "none" ? "none" : "auto"]);
-        if (options.Workers is { } workers) words.AddRange(["--workers", $"{workers}"]);
+        if ((options.Offload ?? SleeveProgram.Offload) is { } offload) words.AddRange(["--tx-offload", offload, "--rx-offload", offload == "none" ? "none" : "auto"]);
+        words.AddRange(["--workers", $"{options.Workers ?? SleeveProgram.Workers}"]);
         if (options.Mtu is { } mtu) words.AddRange(["--mtu", $"{mtu}"]);
         if (options.Bridge is { } bridge) words.AddRange(["--bridge", bridge]);
         if (options.Mac is { } mac) words.AddRange(["--mac", mac]);

@@ -42,7 +42,11 @@ public sealed class UnderlayPeer : IDisposable
     public Socket Socket => _socket;
 
     /// <summary>Sends any bytes to port 4789, or another, of an address.</summary>
-    public void Send(ReadOnlySpan<byte> datagram, IPAddress to, int port = 4789) => _socket.SendTo(datagram, new IPEndPoint(to, port));
+    public void Send(ReadOnlySpan<byte> datagram, IPAddress to, int port = 4789)
+    {
+        _socket.SendTo(datagram, new IPEndPoint(to, port));
+        SleeveProgram.LetPass();
+    }
 
     /// <summary>The next datagram with at least a VXLAN and an Ethernet header, or null.</summary>
     public PeerDatagram? Receive(TimeSpan timeout)

@@ -69,9 +69,9 @@ public sealed record VtepOptions
     /// <summary>Hardware address of the device.</summary>
     public string? Mac { get; init; }
 
-    /// <summary>--tx-offload and --rx-offload (Sleeve); null leaves both to themselves.</summary>
+    /// <summary>--tx-offload and --rx-offload (Sleeve); null takes that of <see cref="SleeveProgram.Offload"/>.</summary>
     public string? Offload { get; init; }
 
-    /// <summary>--workers (Sleeve); null leaves it to itself.</summary>
+    /// <summary>--workers (Sleeve); null takes that of <see cref="SleeveProgram.Workers"/>.</summary>
     public int? Workers { get; init; }
 }
