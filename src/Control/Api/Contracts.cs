@@ -45,6 +45,8 @@ internal sealed record RemoteJson(
 /// <param name="FdbEntries">Entries in its FDB.</param>
 /// <param name="Neighbours">Entries in its neighbour table.</param>
 /// <param name="Queues">Queues of its TAP.</param>
+/// <param name="TapOffload">Which super-frames the TAP is handed: "tcp udp", "tcp" or "none".</param>
+/// <param name="TapOffloadReason">Why those.</param>
 /// <param name="Counters">Every counter by name; see docs/operating.md.</param>
 /// <param name="Drops">Drops by direction and reason; those that never happened are left out.</param>
 /// <param name="Remotes">Counters of each remote VTEP.</param>
@@ -57,6 +59,8 @@ internal sealed record SegmentStatsJson(
     int FdbEntries,
     int Neighbours,
     int Queues,
+    string TapOffload,
+    string TapOffloadReason,
     IReadOnlyDictionary<string, long> Counters,
     IReadOnlyList<DropJson> Drops,
     IReadOnlyList<RemoteJson> Remotes);

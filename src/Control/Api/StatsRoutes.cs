@@ -50,6 +50,8 @@ internal static class StatsRoutes
             segment.Fdb.Count,
             segment.Neighbours.Count,
             attached.Queues,
+            attached.TapOffload.Kinds,
+            attached.TapOffload.Reason,
             Enum.GetValues<Counter>().ToDictionary(static counter => Naming.ConvertName(counter.ToString()), counter => counters[counter]),
             DropsOf(counters),
             [.. segment.Remotes.All.Where(static remote => !remote.IsNull).OrderBy(static remote => remote.ToString(), StringComparer.Ordinal).Select(static remote =>

@@ -192,7 +192,7 @@ internal sealed class ForegroundVtep : IAsyncDisposable
             _logger.Say($"{link.Name} ({origin}) carries vni {segment.Options.Vni}: MTU {link.Mtu} from {mtuSource}, MAC {link.Mac}");
         }
 
-        var buffer = _vtep!.ReceiveBufferBytes / 2;
+        var buffer = _vtep!.ReceiveBufferBytes;
         var wish = UdpUnderlay.ReceiveBufferBytes;
         var shortfall = buffer < wish ? $" (asked for {Size(wish)}; without CAP_NET_ADMIN on the host raise it: sysctl net.core.rmem_max={wish})" : "";
         _logger.Say(

@@ -24,10 +24,14 @@ public sealed class TapPort : ITap
         if (!receives) device.TrySetOffload(0);
         TakesSuperFrames = sends && takesTcp;
         TakesUdpSuperFrames = sends && takesUdp;
+        Reason = !sends ? "switched off" : takesUdp ? "the kernel takes them" : takesTcp ? "before Linux 6.2 the kernel takes none of UDP" : "the kernel refuses TUN_F_TSO4 and TUN_F_TSO6";
     }
 
     /// <summary>The queue.</summary>
     public TapDevice Device { get; }
+
+    /// <summary>Why super-frames are or are not handed to the kernel.</summary>
+    public string Reason { get; private set; }
 
     /// <inheritdoc/>
     public bool TakesSuperFrames { get; private set; }
@@ -65,7 +69,9 @@ public sealed class TapPort : ITap
                 return TapStatus.Down;
             default:
                 // Kernels that refuse super-frames they should take exist (about 6.6.44): do without from here on.
-                if (!more.IsEmpty) TakesSuperFrames = TakesUdpSuperFrames = false;
+                if (more.IsEmpty) return TapStatus.Rejected;
+                TakesSuperFrames = TakesUdpSuperFrames = false;
+                Reason = "the kernel said that it takes them and then refused one";
                 return TapStatus.Rejected;
         }
     }

@@ -90,8 +90,8 @@ public sealed class UdpUnderlay : IUnderlay, IDisposable
     /// <summary>Descriptor of the receiving socket, for a poll.</summary>
     public int Descriptor => _receiver.Descriptor;
 
-    /// <summary>Bytes the kernel may queue on the receiving socket, its own bookkeeping included.</summary>
-    public int ReceiveBuffer => _receiver.Get(LibC.SOL_SOCKET, LibC.SO_RCVBUF);
+    /// <summary>Bytes the kernel may queue on the receiving socket; it sets aside as much again for its bookkeeping (socket(7)).</summary>
+    public int ReceiveBuffer => _receiver.Get(LibC.SOL_SOCKET, LibC.SO_RCVBUF) / 2;
 
     /// <summary>Datagrams the receiving socket dropped because its buffer was full.</summary>
     public long SocketDrops => Volatile.Read(ref _socketDrops);

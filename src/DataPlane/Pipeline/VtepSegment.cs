@@ -24,6 +24,18 @@ public sealed class VtepSegment
     /// <summary>Whether each inner flow stays with one worker by our own rule; true with one queue.</summary>
     public bool IsSteered { get; }
 
+    /// <summary>Which super-frames merged from received datagrams its TAP is handed, "tcp udp", "tcp" or "none", and why.</summary>
+    public (string Kinds, string Reason) TapOffload
+    {
+        get
+        {
+            // A worker whose super-frame was refused does without from there on: it is the one to tell of.
+            var taps = _ports.Select(static port => (TapPort)port.Tap).ToArray();
+            var tap = taps.FirstOrDefault(static tap => !tap.TakesSuperFrames) ?? taps[0];
+            return (!tap.TakesSuperFrames ? "none" : tap.TakesUdpSuperFrames ? "tcp udp" : "tcp", tap.Reason);
+        }
+    }
+
     /// <summary>What all workers counted on it, as it stands now.</summary>
     public Counters Counters => Counters.Sum(_ports.Select(static port => port.Counters));
 
