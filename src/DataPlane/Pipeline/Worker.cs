@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Sleeve.DataPlane.Buffers;
 using Sleeve.DataPlane.Interop;
 
 namespace Sleeve.DataPlane.Pipeline;
@@ -126,7 +127,7 @@ public sealed class Worker : IDisposable
     {
         var taken = _encapsulation.BytesTaken + Decapsulation.BytesTaken;
         var start = NowMicroseconds;
-        var budget = _spinner.Budget(taken - _bytesAtSleep, start);
+        var budget = _spinner.Budget(taken - _bytesAtSleep);
         _bytesAtSleep = taken;
         if (budget > 0)
         {
@@ -140,10 +141,10 @@ public sealed class Worker : IDisposable
                     return count;
                 }
 
+                Scheduler.Yield();
                 start = NowMicroseconds;
             }
             while (start < end && !_stopping);
-            _spinner.Preempted(ThreadUsage.Preemptions, start);
         }
 
         Volatile.Write(ref _sleeps, _sleeps + 1);
@@ -152,18 +153,19 @@ public sealed class Worker : IDisposable
         return woken;
     }
 
+    // True if there may be more: what gave less than a batch was emptied.
     private bool RunReady(ReadOnlySpan<int> ready)
     {
         var now = Environment.TickCount64;
         var ports = Volatile.Read(ref _ports);
-        var taken = 0;
+        var most = 0;
         foreach (var tag in ready)
         {
-            if (tag == UnderlayTag) taken += Decapsulation.Run(now);
-            else if (ports[tag - UnderlayTag - 1] is { } port) taken += _encapsulation.Run(port);
+            if (tag == UnderlayTag) most = Math.Max(most, Decapsulation.Run(now));
+            else if (ports[tag - UnderlayTag - 1] is { } port) most = Math.Max(most, _encapsulation.Run(port));
         }
 
-        return taken > 0;
+        return most == FrameBatch.DefaultCapacity;
     }
 
     /// <summary>Stops the thread and closes the sockets; TAPs are the caller's.</summary>
