@@ -16,6 +16,7 @@ public sealed unsafe class DatagramReceiver : IDisposable
     private readonly byte* _names;
     private readonly byte* _controls;
     private readonly int[] _segmentSizes;
+    private int _toReset;
     private uint _overflows;
     private bool _isDisposed;
 
@@ -30,6 +31,7 @@ public sealed unsafe class DatagramReceiver : IDisposable
         ArgumentOutOfRangeException.ThrowIfGreaterThan((long)count * slotSize, slab.Length);
         _slab = slab;
         Capacity = count;
+        _toReset = count;
         _segmentSizes = new int[count];
         _messages = (LibC.mmsghdr*)NativeMemory.AllocZeroed((nuint)count, (nuint)sizeof(LibC.mmsghdr));
         _slices = (LibC.iovec*)NativeMemory.AllocZeroed((nuint)count, (nuint)sizeof(LibC.iovec));
@@ -59,7 +61,8 @@ public sealed unsafe class DatagramReceiver : IDisposable
     public int Receive(UnderlaySocket socket)
     {
         ArgumentNullException.ThrowIfNull(socket);
-        for (var i = 0; i < Capacity; i++)
+        // The kernel wrote over these in what it filled, and only there.
+        for (var i = 0; i < _toReset; i++)
         {
             _messages[i].msg_hdr.msg_namelen = SocketAddressLayout.Size;
             _messages[i].msg_hdr.msg_controllen = ControlSize;
@@ -67,6 +70,7 @@ public sealed unsafe class DatagramReceiver : IDisposable
 
         var received = LibC.recvmmsg(socket.Descriptor, _messages, (uint)Capacity, LibC.MSG_DONTWAIT, null);
         GC.KeepAlive(_slab);
+        _toReset = Math.Max(received, 0);
         if (received <= 0) return 0;
         for (var i = 0; i < received; i++) _segmentSizes[i] = ReadControl(_messages[i].msg_hdr);
         return received;
