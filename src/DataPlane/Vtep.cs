@@ -20,6 +20,7 @@ public sealed class Vtep : IDisposable
     private readonly UdpUnderlay _underlay;
     private readonly Worker _worker;
     private readonly Timer _housekeeping;
+    private TransmitOffload _loggedOffload;
     private readonly Lock _commands = new();
     private readonly Dictionary<Vni, SegmentPort> _ports = [];
     private readonly TaskCompletionSource<Exception> _failure = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -36,6 +37,7 @@ public sealed class Vtep : IDisposable
         _underlay = new UdpUnderlay(options);
         var hashKey = BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(8));
         _worker = new Worker(_underlay, hashKey, _strangers, OnWorkerFailure);
+        _loggedOffload = TransmitOffload.Offload;
         _housekeeping = new Timer(_ => KeepHouse(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
 
@@ -70,7 +72,10 @@ public sealed class Vtep : IDisposable
     public int SourcePortsLimit => _underlay.SourcePortsLimit;
 
     /// <summary>How runs of datagrams reach the kernel, and why that way.</summary>
-    public (TransmitOffload Offload, string Reason) TransmitOffload => (_underlay.TransmitOffload, _underlay.TransmitOffloadReason);
+    public (TransmitOffload Offload, string Reason) TransmitOffload => _underlay.TransmitOffload;
+
+    /// <summary>Super-frames handed over whole, how many of them the kernel refused, and how many were not seen leaving; those were sent again, cut.</summary>
+    public (long Sent, long Refused, long Eaten) TunnelMessages => _underlay.TunnelMessages;
 
     /// <summary>Messages of several datagrams that the kernel was to cut, and how many of them it refused.</summary>
     public (long Sent, long Refused) GsoMessages => _underlay.GsoMessages;
@@ -102,7 +107,7 @@ public sealed class Vtep : IDisposable
         ArgumentNullException.ThrowIfNull(tap);
         lock (_commands)
         {
-            var port = new SegmentPort(segment, new TapPort(tap, receives: _underlay.TransmitOffload != Pipeline.TransmitOffload.None, sends: Options.ReceiveOffload), new Counters());
+            var port = new SegmentPort(segment, new TapPort(tap, receives: _underlay.TakesSuperFrames, sends: Options.ReceiveOffload), new Counters());
             if (!_ports.TryAdd(segment.Options.Vni, port)) throw new ArgumentException($"vni {segment.Options.Vni} has a segment already", nameof(segment));
             _worker.Add(port, tap.Descriptor);
             return port;
@@ -128,6 +133,9 @@ public sealed class Vtep : IDisposable
             if (aged > 0) Log.AgedOut(_logger, port.Segment.Options.Name, aged);
         }
 
+        var offload = TransmitOffload;
+        if (offload.Offload != _loggedOffload) Log.OffloadChanged(_logger, offload.Offload.Name(), offload.Reason);
+        _loggedOffload = offload.Offload;
         foreach (var (segment, sender) in _strangers.TakeNew()) Log.StrangerDropped(_logger, segment.Options.Name, sender, segment.Options.Vni);
     }
 

@@ -54,7 +54,7 @@ internal static class UpCommand
     private static readonly Setting Socket = new("--socket", "PATH", "Unix socket for commands. [/run/sleeve/DEV.sock]", Words.SocketPathAllowed);
 
     private static readonly Setting TransmitOffload = new(
-        "--tx-offload", "HOW", "Send runs whole, for the kernel to cut. [auto: if the self-test passes]", "auto, udp-gso or none");
+        "--tx-offload", "HOW", "Send super-frames and runs whole, for the kernel to cut. [auto: the first that its self-test passes]", "auto, tunnel-gso, udp-gso or none");
     private static readonly Setting ReceiveOffload = new(
         "--rx-offload", "HOW", "Take runs at once, merge them for the TAP. [auto: on]", "auto or none");
 

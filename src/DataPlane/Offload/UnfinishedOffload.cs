@@ -13,6 +13,7 @@ public static class UnfinishedOffload
 {
     private const ushort TcpChecksumOffset = 16;
     private const ushort UdpChecksumOffset = 6;
+    private const byte WindowReduced = 0x80;
     private const int TcpMinHeaderSize = 20;
     private const int UdpHeaderSize = 8;
 
@@ -46,7 +47,8 @@ public static class UnfinishedOffload
                 var isSuperFrame = headers.IpLength > mtu && segmentSize > 0 && length - headerSize > segmentSize;
                 return isSuperFrame
                     ? new OffloadFacts(true, headers.TransportOffset, TcpChecksumOffset,
-                        headers.IsIPv4 ? SegmentKind.TcpIPv4 : SegmentKind.TcpIPv6, (ushort)segmentSize, (ushort)headerLength)
+                        headers.IsIPv4 ? SegmentKind.TcpIPv4 : SegmentKind.TcpIPv6, (ushort)segmentSize, (ushort)headerLength,
+                        (transport[13] & WindowReduced) != 0)
                     : new OffloadFacts(true, headers.TransportOffset, TcpChecksumOffset);
 
             default:
