@@ -23,6 +23,9 @@ internal sealed class TunnelPath
     /// <summary>The address to send from.</summary>
     internal InternetAddress Source { get; set; }
 
+    /// <summary>True if the last one that was watched was seen leaving.</summary>
+    internal bool IsProven { get; private set; }
+
     /// <summary>True if super-frames do not leave.</summary>
     internal bool IsBlocked => _misses >= MissesUntilBlocked;
 
@@ -32,6 +35,7 @@ internal sealed class TunnelPath
     /// <summary>It was seen leaving.</summary>
     internal void Prove(long nowMilliseconds)
     {
+        IsProven = true;
         _misses = 0;
         _nextCheck = nowMilliseconds + ProofMilliseconds;
     }
@@ -39,10 +43,15 @@ internal sealed class TunnelPath
     /// <summary>It was not seen leaving: so is the next one watched, and after that the way is blocked for a while.</summary>
     internal void Miss(long nowMilliseconds)
     {
+        IsProven = false;
         _misses = Math.Min(_misses + 1, MissesUntilBlocked);
         _nextCheck = IsBlocked ? nowMilliseconds + BlockedMilliseconds : nowMilliseconds;
     }
 
     /// <summary>Nothing could be found out: later.</summary>
-    internal void Postpone(long nowMilliseconds) => _nextCheck = nowMilliseconds + ProofMilliseconds;
+    internal void Postpone(long nowMilliseconds)
+    {
+        IsProven = false;
+        _nextCheck = nowMilliseconds + ProofMilliseconds;
+    }
 }

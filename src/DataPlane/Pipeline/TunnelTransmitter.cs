@@ -63,15 +63,8 @@ public sealed class TunnelTransmitter
         var remote = datagram.Remote.Address;
         var path = PathTo(remote);
         var isDue = path.IsCheckDue(nowMilliseconds);
-        if (path.IsBlocked && !isDue) return false;
-        if (isDue && nowMilliseconds < _nextCheck)
-        {
-            // Too many at once: who was good stays good meanwhile, who is new or blocked waits.
-            if (path.IsBlocked || path.Source == default) return false;
-            isDue = false;
-        }
-
-        if (!isDue) return TryWrite(batch, frame, plan, datagram, path, sourcePort);
+        // Too many checks at once: what was good stays good meanwhile, what is new or blocked waits.
+        if (!isDue || nowMilliseconds < _nextCheck) return path.IsProven && TryWrite(batch, frame, plan, datagram, path, sourcePort);
         _nextCheck = nowMilliseconds + CheckIntervalMilliseconds;
         return TrySendWatched(batch, frame, plan, datagram, path, sourcePort, nowMilliseconds);
     }
@@ -85,7 +78,6 @@ public sealed class TunnelTransmitter
             || _port.Watch(remote) is not { } departures)
         {
             path.Postpone(nowMilliseconds);
-            path.Source = default;
             return false;
         }
 
