@@ -15,4 +15,7 @@ internal static partial class Log
 
     [LoggerMessage(3, LogLevel.Information, "{Segment}: {Count} FDB entries aged out")]
     internal static partial void AgedOut(ILogger logger, string segment, int count);
+
+    [LoggerMessage(4, LogLevel.Warning, "tx-offload is {Offload} now ({Reason})")]
+    internal static partial void OffloadChanged(ILogger logger, string offload, string reason);
 }

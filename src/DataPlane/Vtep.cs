@@ -20,6 +20,7 @@ public sealed class Vtep : IDisposable
     private readonly Worker[] _workers;
     private readonly FlowSteering _steering;
     private readonly Timer _housekeeping;
+    private TransmitOffload _loggedOffload;
     private readonly Lock _commands = new();
     private readonly Dictionary<Vni, VtepSegment> _segments = [];
     private readonly TaskCompletionSource<Exception> _failure = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -40,6 +41,7 @@ public sealed class Vtep : IDisposable
         _steering = new FlowSteering(_workers.Length);
         OpenWorkers();
         IsUnderlaySteered = _workers.Length == 1 || _workers[0].Underlay.TrySteer(_steering);
+        _loggedOffload = TransmitOffload.Offload;
         _housekeeping = new Timer(_ => KeepHouse(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
 
@@ -95,7 +97,15 @@ public sealed class Vtep : IDisposable
     public int SourcePortsLimit => _workers.Sum(static worker => worker.Underlay.SourcePortsLimit);
 
     /// <summary>How runs of datagrams reach the kernel, and why that way.</summary>
-    public (TransmitOffload Offload, string Reason) TransmitOffload => (_workers[0].Underlay.TransmitOffload, _workers[0].Underlay.TransmitOffloadReason);
+    public (TransmitOffload Offload, string Reason) TransmitOffload =>
+        // They differ only while a way of one is in trouble: that is what is worth telling.
+        _workers.Select(static worker => worker.Underlay.TransmitOffload).MinBy(static each => each.Offload);
+
+    /// <summary>Super-frames handed over whole, how many of them the kernel refused, and how many were not seen leaving; those were sent again, cut.</summary>
+    public (long Sent, long Refused, long Eaten) TunnelMessages => (
+        _workers.Sum(static worker => worker.Underlay.TunnelMessages.Sent),
+        _workers.Sum(static worker => worker.Underlay.TunnelMessages.Refused),
+        _workers.Sum(static worker => worker.Underlay.TunnelMessages.Eaten));
 
     /// <summary>Messages of several datagrams that the kernel was to cut, and how many of them it refused.</summary>
     public (long Sent, long Refused) GsoMessages => (_workers.Sum(static worker => worker.Underlay.GsoMessages.Sent), _workers.Sum(static worker => worker.Underlay.GsoMessages.Refused));
@@ -128,7 +138,7 @@ public sealed class Vtep : IDisposable
         if (queues.Count != 1 && queues.Count != _workers.Length) throw new ArgumentException($"{queues.Count} queues for {_workers.Length} workers", nameof(queues));
         lock (_commands)
         {
-            var receives = TransmitOffload.Offload != Pipeline.TransmitOffload.None;
+            var receives = _workers[0].Underlay.TakesSuperFrames;
             var ports = new SegmentPort[_workers.Length];
             for (var i = 0; i < ports.Length; i++)
                 ports[i] = new SegmentPort(segment, new TapPort(queues[i % queues.Count], receives, sends: Options.ReceiveOffload), new Counters());
@@ -164,6 +174,9 @@ public sealed class Vtep : IDisposable
             if (aged > 0) Log.AgedOut(_logger, segment.Segment.Options.Name, aged);
         }
 
+        var offload = TransmitOffload;
+        if (offload.Offload != _loggedOffload) Log.OffloadChanged(_logger, offload.Offload.Name(), offload.Reason);
+        _loggedOffload = offload.Offload;
         foreach (var (segment, sender) in _strangers.TakeNew()) Log.StrangerDropped(_logger, segment.Options.Name, sender, segment.Options.Vni);
     }
 

@@ -42,6 +42,12 @@ public sealed record VtepOptions
     /// <summary>How runs of datagrams reach the kernel (--tx-offload); null takes the best that passes its self-test. Default null.</summary>
     public TransmitOffload? TransmitOffload { get; init; }
 
+    /// <summary>The underlay TAP, made and set up by the caller, who keeps a queue of it open as long as the VTEP lives; null without one.</summary>
+    public UnderlayTapOptions? UnderlayTap { get; init; }
+
+    /// <summary>Why there is no <see cref="UnderlayTap"/>; null where none was tried.</summary>
+    public string? UnderlayTapRefusal { get; init; }
+
     /// <summary>Threads that move frames (--workers), 1 to <see cref="MaxWorkers"/>. Each takes about 10 MB. Default <see cref="DefaultWorkers"/>.</summary>
     public int Workers { get; init; } = DefaultWorkers;
 

@@ -39,6 +39,21 @@ public sealed class TunLayoutTests
     }
 
     [Fact]
+    public void The_virtio_header_of_tunnels_is_laid_out_as_its_specification_says()
+    {
+        // The virtio specification 1.4, section 5.1.6; headers older than Linux 6.17 do not have it, so the C compiler cannot be asked.
+        Assert.Equal(VirtioNetHeader.TunnelSize, VirtioNetHeader.NativeTunnelSize);
+        var buffer = Enumerable.Repeat((byte)0xAA, 24).ToArray();
+        VirtioNetHeader.Write(buffer, new LibC.virtio_net_hdr_v1_hash_tunnel
+        {
+            hdr = new LibC.virtio_net_hdr { flags = 9, gso_type = 0x21, hdr_len = 0x0101, gso_size = 0x0202, csum_start = 0x0303, csum_offset = 0x0404 },
+            outer_th_offset = 0x0505,
+            inner_nh_offset = 0x0606,
+        });
+        Assert.Equal([9, 0x21, 1, 1, 2, 2, 3, 3, 4, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 5, 5, 6, 6], buffer);
+    }
+
+    [Fact]
     public void A_descriptor_that_is_no_TAP_is_refused_with_its_errno()
     {
         Assert.Equal(LibC.EBADF, Assert.Throws<ErrnoException>(() => TapDevice.FromDescriptor(1_000_000)).Errno);

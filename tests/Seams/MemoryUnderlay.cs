@@ -19,6 +19,9 @@ public sealed class MemoryUnderlay : IUnderlay
     /// <summary>How a datagram to a remote goes; null: all are taken.</summary>
     public Func<Remote, DropReason?>? Outcome { get; set; }
 
+    /// <summary>Asked first about each super-frame: true if it went whole, another way.</summary>
+    public Func<DatagramBatch, int, bool>? TakesWhole { get; set; }
+
     public bool IsRecording { get; set; } = true;
 
     public List<SentDatagram> Sent { get; } = [];
@@ -54,6 +57,7 @@ public sealed class MemoryUnderlay : IUnderlay
             ref var datagram = ref batch[i];
             datagram.Drop = Outcome?.Invoke(datagram.Remote);
             datagram.Dropped = datagram.Drop is null ? 0 : datagram.Count;
+            if (datagram.SuperFrame != 0 && TakesWhole?.Invoke(batch, i) == true) continue;
             if (!IsRecording || datagram.Drop is not null) continue;
             var slices = batch.SlicesOf(datagram);
             for (var each = 0; each < datagram.Count; each++)

@@ -82,10 +82,13 @@ internal sealed record WorkerJson(int Worker, long TapBytes, long UnderlayBytes,
 /// <param name="SourcePortsLimit">The most that will be used.</param>
 /// <param name="ReceiveBufferBytes">What the kernel may queue on the receiving socket.</param>
 /// <param name="SocketDrops">Datagrams that did not fit that queue.</param>
-/// <param name="TxOffload">How runs of datagrams reach the kernel: "udp-gso" or "none".</param>
+/// <param name="TxOffload">How runs of datagrams reach the kernel: "tunnel-gso", "udp-gso" or "none".</param>
 /// <param name="TxOffloadReason">Why that way.</param>
 /// <param name="TxOffloadMessages">Messages of several datagrams that the kernel was to cut.</param>
 /// <param name="TxOffloadRefused">How many of them it refused; their datagrams were sent one by one.</param>
+/// <param name="TxTunnelMessages">Super-frames that the kernel took whole, to route them on.</param>
+/// <param name="TxTunnelRefused">Super-frames that it refused; they were sent again, cut.</param>
+/// <param name="TxTunnelEaten">Super-frames that were watched and not seen leaving; they were sent again, cut.</param>
 /// <param name="RxOffload">"udp-gro" if the kernel hands over several datagrams at once, else "none".</param>
 /// <param name="Workers">The threads that move frames.</param>
 /// <param name="Steering">What gives a flow its worker: "inner-flow" (our program in the kernel), "kernel" (it may move flows), or "one-worker".</param>
@@ -103,6 +106,9 @@ internal sealed record VtepStatsJson(
     string TxOffloadReason,
     long TxOffloadMessages,
     long TxOffloadRefused,
+    long TxTunnelMessages,
+    long TxTunnelRefused,
+    long TxTunnelEaten,
     string RxOffload,
     IReadOnlyList<WorkerJson> Workers,
     string Steering,

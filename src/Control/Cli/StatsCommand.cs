@@ -65,6 +65,8 @@ internal static class StatsCommand
         Write($"    source ports: {vtep.SourcePortsOpen} open of at most {vtep.SourcePortsLimit}");
         Write($"    receive buffer: {vtep.ReceiveBufferBytes} bytes, {vtep.SocketDrops} datagrams dropped because it was full");
         Write($"    tx-offload: {vtep.TxOffload} ({vtep.TxOffloadReason}), {vtep.TxOffloadMessages} messages cut by the kernel, {vtep.TxOffloadRefused} refused");
+        if (vtep.TxOffload == "tunnel-gso" || vtep.TxTunnelMessages + vtep.TxTunnelRefused > 0)
+            Write($"    tunnel-gso: {vtep.TxTunnelMessages} super-frames sent whole, {vtep.TxTunnelRefused} refused, {vtep.TxTunnelEaten} eaten on their way out");
         Write($"    rx-offload: {vtep.RxOffload}");
         Write($"    workers: {vtep.Workers.Count}, steering: {vtep.Steering}");
         foreach (var worker in vtep.Workers)

@@ -56,7 +56,7 @@ internal static class UpCommand
     private static readonly Setting Workers = new(
         "--workers", "N", "Threads that move frames, each with its own queue and sockets. [cores, at most 4]", $"1 to {VtepOptions.MaxWorkers}");
     private static readonly Setting TransmitOffload = new(
-        "--tx-offload", "HOW", "Send runs whole, for the kernel to cut. [auto: if the self-test passes]", "auto, udp-gso or none");
+        "--tx-offload", "HOW", "Send super-frames and runs whole, for the kernel to cut. [auto: the first that its self-test passes]", "auto, tunnel-gso, udp-gso or none");
     private static readonly Setting ReceiveOffload = new(
         "--rx-offload", "HOW", "Take runs at once, merge them for the TAP. [auto: on]", "auto or none");
 

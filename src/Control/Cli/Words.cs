@@ -92,7 +92,7 @@ internal static class Words
     /// <summary>How runs of datagrams reach the kernel; null for auto.</summary>
     public static bool TransmitOffload(string text, out TransmitOffload? value)
     {
-        value = text switch { "udp-gso" => DataPlane.Pipeline.TransmitOffload.UdpGso, "none" => DataPlane.Pipeline.TransmitOffload.None, _ => null };
+        value = text switch { "tunnel-gso" => DataPlane.Pipeline.TransmitOffload.TunnelGso, "udp-gso" => DataPlane.Pipeline.TransmitOffload.UdpGso, "none" => DataPlane.Pipeline.TransmitOffload.None, _ => null };
         return value is not null || text == "auto";
     }
 

@@ -23,6 +23,7 @@ internal sealed class ForegroundVtep : IAsyncDisposable
     private readonly Dictionary<string, VtepSegment> _segments = [];
     private NetworkNamespace? _tapNamespace;
     private RouteNetlink? _tapHost;
+    private UnderlayDevice? _underlayDevice;
     private Vtep? _vtep;
     private LinkMonitor? _monitor;
     private ApiServer? _api;
@@ -105,10 +106,14 @@ internal sealed class ForegroundVtep : IAsyncDisposable
 
     private Vtep OpenVtep(RouteNetlink host)
     {
-        var options = _options.Vtep;
+        var options = WithUnderlayTap(host, _options.Vtep);
         try
         {
             return new Vtep(options, _logger);
+        }
+        catch (TransmitOffloadException failure)
+        {
+            throw new HostException($"--tx-offload {failure.Message}; auto takes what there is");
         }
         catch (ErrnoException failure) when (failure is { Call: nameof(LibC.bind), Errno: LibC.EADDRINUSE })
         {
@@ -126,6 +131,13 @@ internal sealed class ForegroundVtep : IAsyncDisposable
         {
             throw new HostException($"{failure.Message}: ports below 1024 need CAP_NET_BIND_SERVICE");
         }
+    }
+
+    private VtepOptions WithUnderlayTap(RouteNetlink host, VtepOptions options)
+    {
+        if (options.TransmitOffload is TransmitOffload.UdpGso or TransmitOffload.None) return options;
+        _underlayDevice = UnderlayDevice.TryMake(host, options.Local.IsIPv4, out var refusal);
+        return options with { UnderlayTap = _underlayDevice?.Options, UnderlayTapRefusal = refusal };
     }
 
     private int FindMtu(RouteNetlink host, out string source)
@@ -199,7 +211,7 @@ internal sealed class ForegroundVtep : IAsyncDisposable
             $"underlay {(vtep.Local.IsUnspecified ? "address by route" : vtep.Local)}, UDP port {vtep.Port}, source ports {vtep.SourcePortMin}-{vtep.SourcePortMax} "
             + $"(at most {_vtep.SourcePortsLimit} open), receive buffer {Size(buffer)}{shortfall}");
         _logger.Say(WorkersLine());
-        _logger.Say($"tx-offload {(_vtep.TransmitOffload.Offload == TransmitOffload.UdpGso ? "udp-gso" : "none")} ({_vtep.TransmitOffload.Reason}), rx-offload {(_vtep.IsCoalescing ? "udp-gro" : "none")}");
+        _logger.Say($"tx-offload {_vtep.TransmitOffload.Offload.Name()} ({_vtep.TransmitOffload.Reason}), rx-offload {(_vtep.IsCoalescing ? "udp-gro" : "none")}");
         _logger.Say(_options.Remotes.Count == 0
             ? "no remote yet: add one with sleeve fdb append 00:00:00:00:00:00, or let them be learned; datagrams of any VTEP are admitted until one is configured"
             : $"broadcast, unknown and multicast frames go to {string.Join(", ", _options.Remotes)}; {(_options.Segments[0].Admission == Admission.Any ? "datagrams of any VTEP are admitted" : "only configured VTEPs are admitted")}");
@@ -233,6 +245,7 @@ internal sealed class ForegroundVtep : IAsyncDisposable
         if (_api is not null) await _api.DisposeAsync();
         _monitor?.Dispose();
         _vtep?.Dispose();
+        _underlayDevice?.Dispose();
         for (var i = _devices.Count - 1; i >= 0; i--) _devices[i].Dispose();
         _tapHost?.Dispose();
         _tapNamespace?.Dispose();

@@ -26,8 +26,10 @@ public enum SegmentKind : byte
 /// <param name="Kind">How to cut, if it is a super-frame.</param>
 /// <param name="SegmentSize">Payload bytes of each segment but the last; 0 unless it is a super-frame.</param>
 /// <param name="HeaderLength">Bytes of all headers, repeated in every segment; 0 unless it is a super-frame.</param>
+/// <param name="HasWindowReduced">A TCP super-frame whose first segment, and no other, has CWR set (RFC 3168, section 6.1.2).</param>
 public readonly record struct OffloadFacts(
-    bool NeedsChecksum, ushort ChecksumStart, ushort ChecksumOffset, SegmentKind Kind = SegmentKind.None, ushort SegmentSize = 0, ushort HeaderLength = 0)
+    bool NeedsChecksum, ushort ChecksumStart, ushort ChecksumOffset, SegmentKind Kind = SegmentKind.None, ushort SegmentSize = 0, ushort HeaderLength = 0,
+    bool HasWindowReduced = false)
 {
     /// <summary>True if the frame stands for several.</summary>
     public bool IsSuperFrame => Kind != SegmentKind.None;

@@ -22,6 +22,11 @@ public static unsafe partial class LibC
     public const int SO_RXQ_OVFL = 40;
     public const int SO_ATTACH_REUSEPORT_CBPF = 51;
 
+    // linux/if_packet.h, linux/if_ether.h
+    public const int AF_PACKET = 17;
+    public const byte PACKET_OUTGOING = 4;
+    public const ushort ETH_P_ALL = 0x0003;
+
     public const int IPPROTO_IP = 0;
     public const int IPPROTO_UDP = 17;
     public const int IPPROTO_IPV6 = 41;
@@ -30,6 +35,7 @@ public static unsafe partial class LibC
     public const int IPV6_MTU_DISCOVER = 23;
     public const int IPV6_V6ONLY = 26;
     public const int IPV6_PMTUDISC_DONT = 0;
+    public const int IPV6_AUTOFLOWLABEL = 70;
     public const int SOL_UDP = 17;
     public const int UDP_SEGMENT = 103;
     public const int UDP_GRO = 104;
@@ -45,6 +51,12 @@ public static unsafe partial class LibC
 
     [LibraryImport(libc, SetLastError = true)]
     public static partial int bind(int sockfd, void* addr, uint addrlen);
+
+    [LibraryImport(libc, SetLastError = true)]
+    public static partial int connect(int sockfd, void* addr, uint addrlen);
+
+    [LibraryImport(libc, SetLastError = true)]
+    public static partial nint recv(int sockfd, void* buf, nuint len, int flags);
 
     [LibraryImport(libc, SetLastError = true)]
     public static partial int getsockname(int sockfd, void* addr, uint* addrlen);
@@ -76,6 +88,17 @@ public static unsafe partial class LibC
         public uint sin6_flowinfo;
         public fixed byte sin6_addr[16];
         public uint sin6_scope_id;
+    }
+
+    public struct sockaddr_ll
+    {
+        public ushort sll_family;
+        public ushort sll_protocol;
+        public int sll_ifindex;
+        public ushort sll_hatype;
+        public byte sll_pkttype;
+        public byte sll_halen;
+        public fixed byte sll_addr[8];
     }
 
     public struct msghdr

@@ -29,12 +29,21 @@ public static unsafe partial class LibC
     public const uint TUN_F_USO4 = 0x20;
     public const uint TUN_F_USO6 = 0x40;
 
+    // Linux 6.17.
+    public const uint TUN_F_UDP_TUNNEL_GSO = 0x80;
+    public const uint TUN_F_UDP_TUNNEL_GSO_CSUM = 0x100;
+
     public const byte VIRTIO_NET_HDR_F_NEEDS_CSUM = 1;
     public const byte VIRTIO_NET_HDR_GSO_NONE = 0;
     public const byte VIRTIO_NET_HDR_GSO_TCPV4 = 1;
     public const byte VIRTIO_NET_HDR_GSO_TCPV6 = 4;
     public const byte VIRTIO_NET_HDR_GSO_UDP_L4 = 5;
     public const byte VIRTIO_NET_HDR_GSO_ECN = 0x80;
+
+    // The virtio specification 1.4, section 5.1.6; Linux 6.17.
+    public const byte VIRTIO_NET_HDR_F_UDP_TUNNEL_CSUM = 8;
+    public const byte VIRTIO_NET_HDR_GSO_UDP_TUNNEL_IPV4 = 0x20;
+    public const byte VIRTIO_NET_HDR_GSO_UDP_TUNNEL_IPV6 = 0x40;
 
     /// <summary>linux/if.h, as far as TUNSETIFF uses it: name and flags, padded to the size of the union (24 bytes on 64-bit hosts).</summary>
     public struct ifreq
@@ -53,5 +62,21 @@ public static unsafe partial class LibC
         public ushort gso_size;
         public ushort csum_start;
         public ushort csum_offset;
+    }
+
+    /// <summary>
+    /// linux/virtio_net.h: struct virtio_net_hdr_v1_hash_tunnel, its nested structs in a row. The last two are little-endian by the
+    /// specification, the others as in <see cref="virtio_net_hdr"/>.
+    /// </summary>
+    public struct virtio_net_hdr_v1_hash_tunnel
+    {
+        public virtio_net_hdr hdr;
+        public ushort num_buffers;
+        public ushort hash_value_lo;
+        public ushort hash_value_hi;
+        public ushort hash_report;
+        public ushort padding;
+        public ushort outer_th_offset;
+        public ushort inner_nh_offset;
     }
 }

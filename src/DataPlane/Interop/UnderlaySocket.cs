@@ -10,6 +10,7 @@ namespace Sleeve.DataPlane.Interop;
 public sealed unsafe class UnderlaySocket : IDisposable
 {
     private readonly FileDescriptor _fd;
+    private ushort _localPort;
 
     /// <summary>Opens a socket, unbound. IPv6 sockets take IPv6 only.</summary>
     /// <exception cref="ErrnoException">EMFILE: no descriptors left; EAFNOSUPPORT: the kernel has no IPv6.</exception>
@@ -56,15 +57,30 @@ public sealed unsafe class UnderlaySocket : IDisposable
         return LibC.bind(_fd.Number, storage, length) == 0 ? 0 : Marshal.GetLastPInvokeError();
     }
 
-    /// <summary>The port it is bound to.</summary>
-    public ushort LocalPort
+    /// <summary>Which address the host would send from to a destination (a connected UDP socket sends nothing).</summary>
+    /// <param name="address">4 or 16 bytes, network order.</param>
+    /// <param name="port">Its port.</param>
+    /// <param name="source">Where to: as many bytes.</param>
+    /// <returns>0, or the errno: ENETUNREACH and others, no route.</returns>
+    public int TryFindSource(ReadOnlySpan<byte> address, ushort port, Span<byte> source)
     {
-        get
-        {
-            var storage = stackalloc byte[SocketAddressLayout.Size];
-            uint length = SocketAddressLayout.Size;
-            return LibC.getsockname(_fd.Number, storage, &length) == 0 ? SocketAddressLayout.Port(storage) : (ushort)0;
-        }
+        var storage = stackalloc byte[SocketAddressLayout.Size];
+        var length = SocketAddressLayout.Write(storage, address, port);
+        if (LibC.connect(_fd.Number, storage, length) != 0) return Marshal.GetLastPInvokeError();
+        length = SocketAddressLayout.Size;
+        if (LibC.getsockname(_fd.Number, storage, &length) != 0) return Marshal.GetLastPInvokeError();
+        SocketAddressLayout.Address(storage).CopyTo(source);
+        return 0;
+    }
+
+    /// <summary>The port it is bound to; 0 before that.</summary>
+    public ushort LocalPort => _localPort != 0 ? _localPort : _localPort = FindLocalPort();
+
+    private ushort FindLocalPort()
+    {
+        var storage = stackalloc byte[SocketAddressLayout.Size];
+        uint length = SocketAddressLayout.Size;
+        return LibC.getsockname(_fd.Number, storage, &length) == 0 ? SocketAddressLayout.Port(storage) : (ushort)0;
     }
 
     /// <summary>Drops whatever arrives, in the kernel: for sockets that only send (SO_ATTACH_FILTER with "return 0", bpf(4)).</summary>

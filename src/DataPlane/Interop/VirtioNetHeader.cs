@@ -18,6 +18,15 @@ public static class VirtioNetHeader
     /// <summary>Writes a header to the start of <paramref name="destination"/>.</summary>
     public static void Write(Span<byte> destination, in LibC.virtio_net_hdr header) => MemoryMarshal.Write(destination, header);
 
+    /// <summary>Bytes before each frame on a TAP that takes tunnel super-frames (struct virtio_net_hdr_v1_hash_tunnel; Linux 6.17).</summary>
+    public const int TunnelSize = 24;
+
+    /// <summary>Writes a header of <see cref="TunnelSize"/> bytes to the start of <paramref name="destination"/>.</summary>
+    public static void Write(Span<byte> destination, in LibC.virtio_net_hdr_v1_hash_tunnel header) => MemoryMarshal.Write(destination, header);
+
+    /// <summary>Bytes of the native struct; for the test that asks the C compiler.</summary>
+    public static int NativeTunnelSize => Unsafe.SizeOf<LibC.virtio_net_hdr_v1_hash_tunnel>();
+
     /// <summary>Bytes of the native struct; for the test that asks the C compiler.</summary>
     public static int NativeSize => Unsafe.SizeOf<LibC.virtio_net_hdr>();
 }

@@ -8,7 +8,7 @@ namespace Sleeve.DataPlane.Offload;
 /// <summary>
 /// Merges consecutive frames of one TCP or UDP flow into a super-frame, without moving a byte of payload: the headers of the first, then the
 /// payloads where they stand. Only what the kernel's own GRO would merge: same headers and options, adjacent sequence numbers, same ECN bits and
-/// flags (a PSH ends the run), IPv4 identification fixed or counting, checksums right, equal payloads but for a shorter last; never inner UDP
+/// flags (a PSH ends the run, a CWR can only begin one), IPv4 identification fixed or counting, checksums right, equal payloads but for a shorter last; never inner UDP
 /// that is itself a tunnel. One run at a time; one thread; nothing is allocated.
 /// </summary>
 public sealed class Merger
@@ -19,6 +19,7 @@ public sealed class Merger
     private const byte Ack = 0x10;
     private const byte Push = 0x08;
     private const byte Echo = 0x40;
+    private const byte WindowReduced = 0x80;
     private const int Ipv4HeaderSize = 20;
     private const int Ipv6HeaderSize = 40;
     private const int TcpMinHeaderSize = 20;
@@ -59,7 +60,7 @@ public sealed class Merger
         {
             case IpProtocol.Tcp when transport.Length > TcpMinHeaderSize:
                 transportSize = (transport[12] >> 4) * 4;
-                if (transportSize < TcpMinHeaderSize || (transport[13] & ~Echo) != Ack) return false;
+                if (transportSize < TcpMinHeaderSize || (transport[13] & ~(Echo | WindowReduced)) != Ack) return false;
                 _isTcp = true;
                 break;
             case IpProtocol.Udp when mergesUdp && transport.Length > UdpHeaderSize:
@@ -140,7 +141,8 @@ public sealed class Merger
         var sum = InternetChecksum.AddPseudoHeader(0, _headers.Addresses(headers), _headers.Protocol, transportLength);
         BinaryPrimitives.WriteUInt16BigEndian(transport[checksumOffset..], InternetChecksum.FoldSum(sum));
         var kind = !_isTcp ? SegmentKind.Udp : _headers.IsIPv4 ? SegmentKind.TcpIPv4 : SegmentKind.TcpIPv6;
-        _first.Offload = new OffloadFacts(true, _headers.TransportOffset, checksumOffset, kind, (ushort)_segmentSize, (ushort)_headerLength);
+        var hasWindowReduced = _isTcp && (transport[13] & WindowReduced) != 0;
+        _first.Offload = new OffloadFacts(true, _headers.TransportOffset, checksumOffset, kind, (ushort)_segmentSize, (ushort)_headerLength, hasWindowReduced);
     }
 
     // Version, header length, TOS; flags and offset; TTL and protocol; addresses. Length fits; identification counts or stands still with DF.
@@ -159,12 +161,12 @@ public sealed class Merger
         next[..4].SequenceEqual(first[..4]) && next[6..Ipv6HeaderSize].SequenceEqual(first[6..Ipv6HeaderSize])
         && BinaryPrimitives.ReadUInt16BigEndian(next[4..]) == next.Length - Ipv6HeaderSize;
 
-    // Ports; adjacent sequence; acknowledgement; header length; flags but PSH; window; urgent pointer and options.
+    // Ports; adjacent sequence; acknowledgement; header length; flags but PSH, and CWR on the first only; window; urgent pointer and options.
     private bool FollowsTcp(ReadOnlySpan<byte> first, ReadOnlySpan<byte> next) =>
         next[..4].SequenceEqual(first[..4])
         && BinaryPrimitives.ReadUInt32BigEndian(next[4..]) == BinaryPrimitives.ReadUInt32BigEndian(first[4..]) + (uint)_payloadLength
         && next[8..13].SequenceEqual(first[8..13])
-        && ((next[13] ^ first[13]) & ~Push) == 0
+        && ((next[13] ^ first[13]) & ~(Push | WindowReduced)) == 0 && (next[13] & WindowReduced) == 0
         && next[14..16].SequenceEqual(first[14..16])
         && next[18..first.Length].SequenceEqual(first[18..]);
 

@@ -34,6 +34,12 @@ public readonly struct SegmentPlan
     /// <summary>Bytes of all headers, from Ethernet to TCP or UDP; found from the headers, since the kernel's own number is only a hint.</summary>
     public int HeaderLength { get; }
 
+    /// <summary>Where the headers stand.</summary>
+    public InnerHeaders Headers => _headers;
+
+    /// <summary>Payload bytes of every segment but the last.</summary>
+    public int SegmentSize => _segmentSize;
+
     /// <summary>Segments.</summary>
     public int Count { get; }
 

@@ -6,13 +6,14 @@ namespace Sleeve.DataPlane.Offload;
 
 /// <summary>
 /// Recognises work that a kernel VTEP on the same machine left undone because nothing on the way needed it: an inner transport checksum
-/// that holds only the pseudo-header sum, and a whole TCP super-frame in one datagram. Nothing on the socket tells; a guest that got such a
+/// that holds only the pseudo-header sum, and a whole super-frame in one datagram. Nothing on the socket tells (but the size of a UDP super-frame's parts); a guest that got such a
 /// frame as it is would drop it ("ping works, TCP hangs").
 /// </summary>
 public static class UnfinishedOffload
 {
     private const ushort TcpChecksumOffset = 16;
     private const ushort UdpChecksumOffset = 6;
+    private const byte WindowReduced = 0x80;
     private const int TcpMinHeaderSize = 20;
     private const int UdpHeaderSize = 8;
 
@@ -23,7 +24,8 @@ public static class UnfinishedOffload
     /// <param name="frame">The frame.</param>
     /// <param name="headers">What was found in it.</param>
     /// <param name="mtu">MTU of the TAP, in bytes: a longer TCP segment is cut to it.</param>
-    public static OffloadFacts Recognise(ReadOnlySpan<byte> frame, in InnerHeaders headers, int mtu)
+    /// <param name="udpSegmentSize">Payload bytes of each datagram of a UDP super-frame; 0 if it is none, as far as the socket says.</param>
+    public static OffloadFacts Recognise(ReadOnlySpan<byte> frame, in InnerHeaders headers, int mtu, int udpSegmentSize = 0)
     {
         if (headers.TransportOffset == 0) return default;
         var transport = frame[headers.TransportOffset..];
@@ -33,9 +35,11 @@ public static class UnfinishedOffload
             case IpProtocol.Udp when length >= UdpHeaderSize:
                 // 0 over IPv4 means that there is none (RFC 768).
                 var udpChecksum = BinaryPrimitives.ReadUInt16BigEndian(transport[UdpChecksumOffset..]);
-                return udpChecksum != 0 && udpChecksum == PseudoHeaderSum(frame, headers, length)
-                    ? new OffloadFacts(true, headers.TransportOffset, UdpChecksumOffset)
-                    : default;
+                if (udpChecksum == 0 || udpChecksum != PseudoHeaderSum(frame, headers, length)) return default;
+                return udpSegmentSize > 0 && udpSegmentSize < length - UdpHeaderSize
+                    ? new OffloadFacts(true, headers.TransportOffset, UdpChecksumOffset,
+                        SegmentKind.Udp, (ushort)udpSegmentSize, (ushort)(headers.TransportOffset + UdpHeaderSize))
+                    : new OffloadFacts(true, headers.TransportOffset, UdpChecksumOffset);
 
             case IpProtocol.Tcp when length >= TcpMinHeaderSize:
                 var headerSize = (transport[12] >> 4) * 4;
@@ -46,7 +50,8 @@ public static class UnfinishedOffload
                 var isSuperFrame = headers.IpLength > mtu && segmentSize > 0 && length - headerSize > segmentSize;
                 return isSuperFrame
                     ? new OffloadFacts(true, headers.TransportOffset, TcpChecksumOffset,
-                        headers.IsIPv4 ? SegmentKind.TcpIPv4 : SegmentKind.TcpIPv6, (ushort)segmentSize, (ushort)headerLength)
+                        headers.IsIPv4 ? SegmentKind.TcpIPv4 : SegmentKind.TcpIPv6, (ushort)segmentSize, (ushort)headerLength,
+                        (transport[13] & WindowReduced) != 0)
                     : new OffloadFacts(true, headers.TransportOffset, TcpChecksumOffset);
 
             default:

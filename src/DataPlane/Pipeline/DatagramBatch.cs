@@ -33,6 +33,9 @@ public struct Datagram
     /// <summary>Where to.</summary>
     public Remote Remote;
 
+    /// <summary>Which super-frame of the batch it stands for, from 1; 0 for a datagram that is none.</summary>
+    public int SuperFrame;
+
     /// <summary>Written by <see cref="IUnderlay.Send"/>: null if the kernel took all, else why it did not take <see cref="Dropped"/> of them.</summary>
     public DropReason? Drop;
 
@@ -54,10 +57,9 @@ public sealed class DatagramBatch
     private int _sliceCount;
     private int _arenaUsed;
 
-    // The super-frame cut last, so that its next copy can use the same segments.
-    private int _cutFrameOffset = -1;
-    private Vni _cutVni;
-    private int _cutIndex;
+    // Super-frames, each with room kept for its segments. Copies of one share it if they have one VNI.
+    private readonly SuperFrame[] _superFrames;
+    private int _superFrameCount;
 
     /// <summary>Makes an empty batch over the slab of <paramref name="frames"/>.</summary>
     public DatagramBatch(FrameBatch frames, int capacity = DefaultCapacity)
@@ -65,6 +67,7 @@ public sealed class DatagramBatch
         ArgumentNullException.ThrowIfNull(frames);
         Frames = frames;
         _datagrams = new Datagram[capacity];
+        _superFrames = new SuperFrame[capacity];
     }
 
     /// <summary>Whose slab the datagrams are in.</summary>
@@ -76,8 +79,23 @@ public sealed class DatagramBatch
     /// <summary>An entry of the batch.</summary>
     public ref Datagram this[int index] => ref _datagrams[index];
 
-    /// <summary>Slices of an entry: <see cref="Datagram.SlicesEach"/> for each of its datagrams, in order.</summary>
-    public ReadOnlySpan<SlabSlice> SlicesOf(in Datagram datagram) => _slices.AsSpan(datagram.FirstSlice, datagram.SlicesEach * datagram.Count);
+    /// <summary>
+    /// Slices of an entry: <see cref="Datagram.SlicesEach"/> for each of its datagrams, in order. A super-frame is cut when they are asked for
+    /// the first time: where the kernel takes it whole, nobody does.
+    /// </summary>
+    public ReadOnlySpan<SlabSlice> SlicesOf(in Datagram datagram)
+    {
+        if (datagram.SuperFrame != 0) Cut(ref _superFrames[datagram.SuperFrame - 1]);
+        return _slices.AsSpan(datagram.FirstSlice, datagram.SlicesEach * datagram.Count);
+    }
+
+    /// <summary>The frame behind an entry with a <see cref="Datagram.SuperFrame"/>, as it came from the TAP, and how it would be cut.</summary>
+    internal ref readonly Frame WholeOf(in Datagram datagram, out SegmentPlan plan)
+    {
+        ref var superFrame = ref _superFrames[datagram.SuperFrame - 1];
+        plan = superFrame.Plan;
+        return ref superFrame.Frame;
+    }
 
     /// <summary>Adds a copy of a frame for a remote.</summary>
     /// <param name="frame">A frame that needs nothing done.</param>
@@ -111,51 +129,55 @@ public sealed class DatagramBatch
         return true;
     }
 
-    /// <summary>Adds the segments of a super-frame for a remote: headers written anew, payload in place.</summary>
+    /// <summary>Adds a super-frame for a remote, and keeps room for its segments: headers written anew, payload in place.</summary>
     /// <returns>False if the batch is full: send it first.</returns>
     internal bool TryAdd(in Frame frame, in SegmentPlan plan, Remote remote, uint flowHash)
     {
         if (Count == _datagrams.Length) return false;
-        if (_cutFrameOffset != frame.Offset || _cutVni != remote.Vni)
+        var headers = VxlanHeader.Size + plan.HeaderLength;
+        if (_superFrameCount == 0 || _superFrames[_superFrameCount - 1].Frame.Offset != frame.Offset || _superFrames[_superFrameCount - 1].Vni != remote.Vni)
         {
-            var headers = VxlanHeader.Size + plan.HeaderLength;
             if (!HasRoom(2 * plan.Count, plan.Count * headers)) return false;
-            var first = _sliceCount;
-            var bytes = Frames.Bytes(frame);
-            for (var i = 0; i < plan.Count; i++)
+            _superFrames[_superFrameCount++] = new SuperFrame
             {
-                var offset = TakeArena(headers);
-                new VxlanHeader(remote.Vni).Write(Frames.Slab.Slice(offset, VxlanHeader.Size));
-                plan.WriteHeaders(bytes, i, Frames.Slab.Slice(offset + VxlanHeader.Size, plan.HeaderLength));
-                _slices[_sliceCount++] = new SlabSlice(offset, headers);
-                _slices[_sliceCount++] = new SlabSlice(frame.Offset + plan.PayloadOffset(i), plan.PayloadLength(i));
-            }
-
-            (_cutFrameOffset, _cutVni, _cutIndex) = (frame.Offset, remote.Vni, Count);
-            _datagrams[Count++] = new Datagram
-            {
-                FirstSlice = first,
-                SlicesEach = 2,
-                Count = plan.Count,
-                LengthEach = VxlanHeader.Size + plan.SegmentLength,
-                Length = (plan.Count * headers) + frame.Length - plan.HeaderLength,
-                FlowHash = flowHash,
-                Remote = remote,
+                Frame = frame, Plan = plan, Vni = remote.Vni, FirstSlice = _sliceCount, ArenaOffset = TakeArena(plan.Count * headers),
             };
-            return true;
+            _sliceCount += 2 * plan.Count;
         }
 
-        _datagrams[Count] = _datagrams[_cutIndex] with { Remote = remote };
-        Count++;
+        _datagrams[Count++] = new Datagram
+        {
+            FirstSlice = _superFrames[_superFrameCount - 1].FirstSlice,
+            SlicesEach = 2,
+            Count = plan.Count,
+            LengthEach = VxlanHeader.Size + plan.SegmentLength,
+            Length = (plan.Count * headers) + frame.Length - plan.HeaderLength,
+            FlowHash = flowHash,
+            Remote = remote,
+            SuperFrame = _superFrameCount,
+        };
         return true;
     }
 
-    /// <summary>Forgets everything.</summary>
-    internal void Clear()
+    private void Cut(ref SuperFrame superFrame)
     {
-        Count = _sliceCount = _arenaUsed = 0;
-        _cutFrameOffset = -1;
+        if (superFrame.IsCut) return;
+        superFrame.IsCut = true;
+        var plan = superFrame.Plan;
+        var headers = VxlanHeader.Size + plan.HeaderLength;
+        var bytes = Frames.Bytes(superFrame.Frame);
+        for (var i = 0; i < plan.Count; i++)
+        {
+            var offset = superFrame.ArenaOffset + (i * headers);
+            new VxlanHeader(superFrame.Vni).Write(Frames.Slab.Slice(offset, VxlanHeader.Size));
+            plan.WriteHeaders(bytes, i, Frames.Slab.Slice(offset + VxlanHeader.Size, plan.HeaderLength));
+            _slices[superFrame.FirstSlice + (2 * i)] = new SlabSlice(offset, headers);
+            _slices[superFrame.FirstSlice + (2 * i) + 1] = new SlabSlice(superFrame.Frame.Offset + plan.PayloadOffset(i), plan.PayloadLength(i));
+        }
     }
+
+    /// <summary>Forgets everything.</summary>
+    internal void Clear() => Count = _sliceCount = _arenaUsed = _superFrameCount = 0;
 
     private bool HasRoom(int slices, int arena) =>
         Count < _datagrams.Length && _sliceCount + slices <= _slices.Length && _arenaUsed + arena <= FrameBatch.HeaderArenaSize;
@@ -165,5 +187,15 @@ public sealed class DatagramBatch
         var offset = Frames.HeaderArenaOffset + _arenaUsed;
         _arenaUsed += size;
         return offset;
+    }
+
+    private struct SuperFrame
+    {
+        public Frame Frame;
+        public SegmentPlan Plan;
+        public Vni Vni;
+        public int FirstSlice;
+        public int ArenaOffset;
+        public bool IsCut;
     }
 }

@@ -73,8 +73,10 @@ public sealed class DecapsulationPath
             // Several datagrams of one flow may stand one behind the other (UDP_GRO).
             ref var message = ref _frames[i];
             BytesTaken += message.Length;
-            var each = message.DatagramLength == 0 ? message.Length : message.DatagramLength;
             var datagram = message;
+            var isWhole = message.DatagramLength != 0 && IsUdpSuperFrame(message);
+            var each = message.DatagramLength == 0 || isWhole ? message.Length : message.DatagramLength;
+            if (!isWhole) datagram.DatagramLength = 0;
             for (var left = message.Length; ; datagram.Offset += each)
             {
                 datagram.Length = Math.Min(each, left);
@@ -89,6 +91,12 @@ public sealed class DecapsulationPath
         _port = null;
         return _frames.Count;
     }
+
+    // One inner UDP super-frame of a peer on the same machine looks like several datagrams to the socket, but its IP header covers them all.
+    private bool IsUdpSuperFrame(in Frame message) =>
+        InnerHeaders.TryParse(_frames.Bytes(message)[Math.Min(VxlanHeader.Size, message.Length)..], out var headers)
+        && headers.Protocol == IpProtocol.Udp && headers.TransportOffset != 0
+        && VxlanHeader.Size + headers.NetworkOffset + headers.IpLength == message.Length;
 
     private void TakeDatagram(in Frame datagram)
     {
@@ -164,7 +172,7 @@ public sealed class DecapsulationPath
             case LearnResult.Skipped when segment.Options.Learning: port.Counters.Count(Counter.NotLearned); break;
         }
 
-        frame.Offload = UnfinishedOffload.Recognise(bytes, headers, segment.Mtu); // 6
+        frame.Offload = UnfinishedOffload.Recognise(bytes, headers, segment.Mtu, frame.DatagramLength); // 6
         if (frame.Offload.NeedsChecksum)
         {
             port.Counters.Count(Counter.OffloadRecognised);

@@ -114,6 +114,8 @@ public sealed class SourcePorts : IDisposable
         if (socket.IsIPv6)
         {
             socket.Set(LibC.IPPROTO_IPV6, LibC.IPV6_MTU_DISCOVER, LibC.IPV6_PMTUDISC_DONT);
+            // Routers that hash the flow label must see one flow in a flow's super-frames, which have none, and its other datagrams.
+            if (_options.UnderlayTap is not null) socket.TrySet(LibC.IPPROTO_IPV6, LibC.IPV6_AUTOFLOWLABEL, 0);
             if (_options.ZeroChecksum6Transmit) socket.Set(LibC.IPPROTO_UDP, LibC.UDP_NO_CHECK6_TX, 1);
         }
         else

@@ -1,5 +1,6 @@
 using Sleeve.DataPlane.Buffers;
 using Sleeve.DataPlane.Interop;
+using Sleeve.DataPlane.Offload;
 
 namespace Sleeve.DataPlane.Pipeline;
 
@@ -93,19 +94,14 @@ public sealed class TapPort : ITap
             _ => SegmentKind.None,
         };
         return new OffloadFacts(
-            (header.flags & LibC.VIRTIO_NET_HDR_F_NEEDS_CSUM) != 0, header.csum_start, header.csum_offset, kind, header.gso_size, header.hdr_len);
+            (header.flags & LibC.VIRTIO_NET_HDR_F_NEEDS_CSUM) != 0, header.csum_start, header.csum_offset, kind, header.gso_size, header.hdr_len,
+            (header.gso_type & LibC.VIRTIO_NET_HDR_GSO_ECN) != 0);
     }
 
     private static LibC.virtio_net_hdr HeaderOf(in OffloadFacts facts) => new()
     {
         flags = facts.NeedsChecksum ? LibC.VIRTIO_NET_HDR_F_NEEDS_CSUM : (byte)0,
-        gso_type = facts.Kind switch
-        {
-            SegmentKind.TcpIPv4 => LibC.VIRTIO_NET_HDR_GSO_TCPV4,
-            SegmentKind.TcpIPv6 => LibC.VIRTIO_NET_HDR_GSO_TCPV6,
-            SegmentKind.Udp => LibC.VIRTIO_NET_HDR_GSO_UDP_L4,
-            _ => LibC.VIRTIO_NET_HDR_GSO_NONE,
-        },
+        gso_type = TunnelFrame.SegmentationOf(facts),
         hdr_len = facts.HeaderLength,
         gso_size = facts.SegmentSize,
         csum_start = facts.ChecksumStart,

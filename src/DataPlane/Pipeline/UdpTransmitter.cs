@@ -32,6 +32,9 @@ internal sealed class UdpTransmitter : IDisposable
     /// <summary>Whether runs may go in one message.</summary>
     internal bool UsesGso { get; set; }
 
+    /// <summary>Takes super-frames whole; null without an underlay TAP.</summary>
+    internal TunnelTransmitter? Tunnel { get; init; }
+
     /// <summary>Messages that the kernel was to cut.</summary>
     internal long GsoMessages { get; private set; }
 
@@ -39,7 +42,9 @@ internal sealed class UdpTransmitter : IDisposable
     internal long GsoRefused { get; private set; }
 
     /// <summary>Sends everything in the batch and writes to each entry how it went.</summary>
-    internal void Send(SourcePorts ports)
+    /// <param name="ports">Where from.</param>
+    /// <param name="nowMilliseconds">The clock.</param>
+    internal void Send(SourcePorts ports, long nowMilliseconds)
     {
         for (var first = 0; first < _batch.Count;)
         {
@@ -47,16 +52,26 @@ internal sealed class UdpTransmitter : IDisposable
             var socket = ports.Get(port);
             _sender.Clear();
             _pieceCount = 0;
-            for (; first < _batch.Count && ports.IndexOf(_batch[first].FlowHash) == port; first++) Add(socket, first);
+            for (; first < _batch.Count && ports.IndexOf(_batch[first].FlowHash) == port; first++)
+                if (!TrySendWhole(socket, first, nowMilliseconds)) Add(socket, first);
             Flush(socket);
         }
+    }
+
+    // What stands before it in its flow goes first, by the same port: no way overtakes the other.
+    private bool TrySendWhole(UnderlaySocket socket, int index, long nowMilliseconds)
+    {
+        ref var datagram = ref _batch[index];
+        datagram.Drop = null;
+        datagram.Dropped = 0;
+        if (Tunnel is null || datagram.SuperFrame == 0) return false;
+        Flush(socket);
+        return Tunnel.TrySend(_batch, datagram, socket.LocalPort, nowMilliseconds);
     }
 
     private void Add(UnderlaySocket socket, int index)
     {
         ref var datagram = ref _batch[index];
-        datagram.Drop = null;
-        datagram.Dropped = 0;
         for (var from = 0; from < datagram.Count;)
         {
             var room = UsesGso ? Math.Clamp(MaxMessageBytes / datagram.LengthEach, 1, MaxSegments) : 1;

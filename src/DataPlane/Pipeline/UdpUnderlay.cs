@@ -17,6 +17,11 @@ public sealed class UdpUnderlay : IUnderlay, IDisposable
     private readonly Dictionary<FrameBatch, DatagramReceiver> _receivers = [];
     private readonly Dictionary<DatagramBatch, UdpTransmitter> _transmitters = [];
     private UdpTransmitter[] _allTransmitters = [];
+    private readonly UnderlayTap? _tap;
+    private readonly TunnelTransmitter? _tunnel;
+    private readonly TransmitOffload _cut;
+    private readonly string _cutReason;
+    private readonly string? _refusal;
     private long _socketDrops;
 
     /// <summary>Opens and binds the sockets in the calling thread's network namespace.</summary>
@@ -33,7 +38,13 @@ public sealed class UdpUnderlay : IUnderlay, IDisposable
             if (!_receiver.TrySet(LibC.SOL_SOCKET, LibC.SO_RCVBUFFORCE, ReceiveBufferBytes)) _receiver.TrySet(LibC.SOL_SOCKET, LibC.SO_RCVBUF, ReceiveBufferBytes);
             _receiver.TrySet(LibC.SOL_SOCKET, LibC.SO_RXQ_OVFL, 1);
             if (_receiver.IsIPv6 && options.ZeroChecksum6Receive) _receiver.Set(LibC.IPPROTO_UDP, LibC.UDP_NO_CHECK6_RX, 1);
-            (TransmitOffload, TransmitOffloadReason) = ChooseTransmitOffload(options);
+            (_cut, _cutReason) = ChooseCut(options);
+            _tap = OpenTap(options, out var refusal);
+            if (_tap is not null) _tunnel = new TunnelTransmitter(_tap, options);
+            _refusal = refusal;
+            var ways = (tunnel: _tunnel is not null, gso: _cut == Pipeline.TransmitOffload.UdpGso);
+            if (options.TransmitOffload == Pipeline.TransmitOffload.TunnelGso && !ways.tunnel) throw new TransmitOffloadException($"tunnel-gso cannot be had: {refusal}");
+            if (options.TransmitOffload == Pipeline.TransmitOffload.UdpGso && !ways.gso) throw new TransmitOffloadException($"udp-gso cannot be had: {_cutReason}");
             IsCoalescing = options.ReceiveOffload && _receiver.TrySet(LibC.SOL_UDP, LibC.UDP_GRO, 1);
             // Any address of the host, as the kernel's device: local is only what is sent from.
             Span<byte> any = stackalloc byte[16];
@@ -47,16 +58,23 @@ public sealed class UdpUnderlay : IUnderlay, IDisposable
         }
         catch
         {
+            _tap?.Dispose();
             _receiver.Dispose();
             throw;
         }
     }
 
-    /// <summary>How runs of datagrams reach the kernel.</summary>
-    public TransmitOffload TransmitOffload { get; }
+    /// <summary>How super-frames and runs of datagrams reach the kernel now, and why that way. From any thread.</summary>
+    public (TransmitOffload Offload, string Reason) TransmitOffload =>
+        _tunnel is null ? (_cut, _refusal is null ? _cutReason : $"{_cutReason}; no tunnel-gso: {_refusal}")
+        : _tunnel.Trouble is { } trouble ? (_cut, trouble)
+        : (Pipeline.TransmitOffload.TunnelGso, "self-test passed");
 
-    /// <summary>Why that one.</summary>
-    public string TransmitOffloadReason { get; }
+    /// <summary>Whether super-frames are worth having from a TAP.</summary>
+    public bool TakesSuperFrames => _tunnel is not null || _cut == Pipeline.TransmitOffload.UdpGso;
+
+    /// <summary>Super-frames handed over whole, how many of them the kernel refused, and how many were not seen leaving; those were sent again, cut.</summary>
+    public (long Sent, long Refused, long Eaten) TunnelMessages => _tunnel?.Messages ?? default;
 
     /// <summary>Messages of several datagrams that the kernel was to cut, and how many of them it refused.</summary>
     public (long Sent, long Refused) GsoMessages
@@ -102,16 +120,26 @@ public sealed class UdpUnderlay : IUnderlay, IDisposable
     /// <summary>Sending sockets, at most.</summary>
     public int SourcePortsLimit => _senders.Limit;
 
-    private static (TransmitOffload Offload, string Reason) ChooseTransmitOffload(VtepOptions options)
+    // How what is no super-frame, or cannot go whole, is sent.
+    private static (TransmitOffload Offload, string Reason) ChooseCut(VtepOptions options)
     {
         var isIPv6 = !options.Local.IsIPv4;
         // UDP_SEGMENT answers EINVAL on a socket that sends no checksums.
         var hasChecksum = isIPv6 ? !options.ZeroChecksum6Transmit : options.UdpChecksum;
-        if (options.TransmitOffload == TransmitOffload.None) return (TransmitOffload.None, "switched off");
-        if (!hasChecksum) return (TransmitOffload.None, "UDP checksums are off, and the kernel cuts only what has one");
+        if (options.TransmitOffload == Pipeline.TransmitOffload.None) return (Pipeline.TransmitOffload.None, "switched off");
+        if (!hasChecksum) return (Pipeline.TransmitOffload.None, "UDP checksums are off, and the kernel cuts only what has one");
         return UdpGsoSelfTest.Passes(isIPv6)
-            ? (TransmitOffload.UdpGso, "self-test passed")
-            : (TransmitOffload.None, "the self-test of UDP_SEGMENT failed on this kernel");
+            ? (Pipeline.TransmitOffload.UdpGso, "self-test passed")
+            : (Pipeline.TransmitOffload.None, "the self-test of UDP_SEGMENT failed on this kernel");
+    }
+
+    private static UnderlayTap? OpenTap(VtepOptions options, out string? refusal)
+    {
+        refusal = null;
+        if (options.TransmitOffload is Pipeline.TransmitOffload.None or Pipeline.TransmitOffload.UdpGso) return null;
+        if (options.UnderlayTap is { } tap) return UnderlayTap.TryOpen(tap, out refusal);
+        refusal = options.UnderlayTapRefusal;
+        return null;
     }
 
     /// <inheritdoc/>
@@ -141,11 +169,11 @@ public sealed class UdpUnderlay : IUnderlay, IDisposable
         ArgumentNullException.ThrowIfNull(batch);
         if (!_transmitters.TryGetValue(batch, out var transmitter))
         {
-            _transmitters[batch] = transmitter = new UdpTransmitter(batch) { UsesGso = TransmitOffload == TransmitOffload.UdpGso };
+            _transmitters[batch] = transmitter = new UdpTransmitter(batch) { UsesGso = _cut == Pipeline.TransmitOffload.UdpGso, Tunnel = _tunnel };
             Volatile.Write(ref _allTransmitters, [.. _transmitters.Values]);
         }
 
-        transmitter.Send(_senders);
+        transmitter.Send(_senders, Environment.TickCount64);
     }
 
     /// <inheritdoc/>
@@ -153,6 +181,7 @@ public sealed class UdpUnderlay : IUnderlay, IDisposable
     {
         foreach (var receiver in _receivers.Values) receiver.Dispose();
         foreach (var transmitter in _transmitters.Values) transmitter.Dispose();
+        _tap?.Dispose();
         _senders.Dispose();
         _receiver.Dispose();
     }

@@ -128,7 +128,6 @@ public sealed class SuperFrameTests
     [InlineData(0x02)] // SYN
     [InlineData(0x04)] // RST
     [InlineData(0x20)] // URG
-    [InlineData(0x80)] // CWR
     [InlineData(0x01)] // FIN
     public void Flags_that_mean_something_by_themselves_are_never_merged(byte flag)
     {
@@ -142,6 +141,50 @@ public sealed class SuperFrameTests
         }
 
         Assert.Equal(parts, host.Receive(2, [.. parts.Select(part => Craft.Vxlan(100, part))]));
+    }
+
+    // RFC 3168, section 6.1.2; the kernel's GRO begins a run at CWR, and its segmentation leaves it to the first.
+    [Fact]
+    public void A_reduced_window_begins_a_run_and_is_told_to_the_tap()
+    {
+        using var host = new Host();
+        host.Tap.TakesSuperFrames = true;
+        var parts = Parts(true, false, false, Craft.Fill(5 * SegmentSize), push: false);
+        parts[2][47] |= 0x80;
+        FixChecksums(parts[2]);
+        foreach (var part in parts) host.Underlay.Feed(Craft.Vxlan(100, part), Forwarding.Segments.Address(2));
+        host.Decapsulation.Run(0);
+        Assert.Equal([(2 * SegmentSize, false), (3 * SegmentSize, true)], host.Tap.Delivered.Select(frame => (frame.Bytes.Length - 66, frame.Offload.HasWindowReduced)));
+        Assert.Equal([0x10, 0x90], host.Tap.Delivered.Select(frame => frame.Bytes[47]));
+    }
+
+    [Fact]
+    public void Only_the_first_segment_of_a_super_frame_says_that_the_window_was_reduced()
+    {
+        using var host = new Host();
+        host.FloodTo(2);
+        var whole = Whole(true, false, false, Craft.Fill(3 * SegmentSize));
+        whole.Frame[47] |= 0x80;
+        host.Tap.Feed(whole.Frame, whole.Facts with { HasWindowReduced = true });
+        Assert.Equal([0x90, 0x10, 0x18], host.Send().Select(datagram => datagram.Frame[47]));
+    }
+
+    [Theory]
+    [InlineData(false, false)]
+    [InlineData(true, false)]
+    [InlineData(false, true)]
+    [InlineData(true, true)]
+    public void An_unfinished_UDP_super_frame_in_one_datagram_reaches_the_tap_whole(bool isIPv6, bool isTagged)
+    {
+        using var host = new Host();
+        var payload = Craft.Fill((3 * SegmentSize) + 77);
+        var whole = Whole(false, isIPv6, isTagged, payload);
+        // UDP_GRO tells the size of the inner parts, as if they were datagrams of ours.
+        host.Underlay.Feed(Craft.Vxlan(100, whole.Frame), Forwarding.Segments.Address(2), SegmentSize);
+        host.Decapsulation.Run(0);
+        var delivered = Assert.Single(host.Tap.Delivered);
+        Assert.Equal(whole.Frame, delivered.Bytes);
+        Assert.Equal(whole.Facts with { HeaderLength = (ushort)(whole.Frame.Length - payload.Length) }, delivered.Offload);
     }
 
     [Fact]
@@ -231,7 +274,7 @@ public sealed class SuperFrameTests
 
     private const DataPlane.Forwarding.EntryKind Permanent = DataPlane.Forwarding.EntryKind.Permanent;
 
-    private static (byte[] Frame, OffloadFacts Facts) Whole(bool isTcp, bool isIPv6, bool isTagged, byte[] payload, int segmentSize = SegmentSize)
+    internal static (byte[] Frame, OffloadFacts Facts) Whole(bool isTcp, bool isIPv6, bool isTagged, byte[] payload, int segmentSize = SegmentSize)
     {
         var frame = Build(isTcp, isIPv6, isTagged, payload, identification: 0x1234, sequence: 1, push: true, finished: false);
         var start = (ushort)((isTagged ? 18 : 14) + (isIPv6 ? 40 : 20));

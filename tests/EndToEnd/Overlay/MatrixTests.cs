@@ -29,6 +29,14 @@ public sealed class MatrixTests(ITestOutputHelper output) : LabTest(output)
     [InlineData(VtepKind.Sleeve, AddressFamily.InterNetwork, false, "udp-gso")]
     [InlineData(VtepKind.Sleeve, AddressFamily.InterNetworkV6, true, "udp-gso")]
     [InlineData(VtepKind.Sleeve, AddressFamily.InterNetworkV6, false, "udp-gso")]
+    [InlineData(VtepKind.Kernel, AddressFamily.InterNetwork, true, "tunnel-gso")]
+    [InlineData(VtepKind.Kernel, AddressFamily.InterNetwork, false, "tunnel-gso")]
+    [InlineData(VtepKind.Kernel, AddressFamily.InterNetworkV6, true, "tunnel-gso")]
+    [InlineData(VtepKind.Kernel, AddressFamily.InterNetworkV6, false, "tunnel-gso")]
+    [InlineData(VtepKind.Sleeve, AddressFamily.InterNetwork, true, "tunnel-gso")]
+    [InlineData(VtepKind.Sleeve, AddressFamily.InterNetwork, false, "tunnel-gso")]
+    [InlineData(VtepKind.Sleeve, AddressFamily.InterNetworkV6, true, "tunnel-gso")]
+    [InlineData(VtepKind.Sleeve, AddressFamily.InterNetworkV6, false, "tunnel-gso")]
     [InlineData(VtepKind.Kernel, AddressFamily.InterNetwork, true, "none")]
     [InlineData(VtepKind.Kernel, AddressFamily.InterNetworkV6, true, "none")]
     [InlineData(VtepKind.Sleeve, AddressFamily.InterNetwork, true, "none")]
@@ -59,6 +67,8 @@ public sealed class MatrixTests(ITestOutputHelper output) : LabTest(output)
     }
 
     [SkippableTheory]
+    [InlineData(VtepKind.Kernel, "tunnel-gso")]
+    [InlineData(VtepKind.Sleeve, "tunnel-gso")]
     [InlineData(VtepKind.Kernel, "udp-gso")]
     [InlineData(VtepKind.Kernel, "none")]
     [InlineData(VtepKind.Sleeve, "udp-gso")]

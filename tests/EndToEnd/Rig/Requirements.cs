@@ -41,6 +41,10 @@ public static class Requirements
         }
     }
 
+    /// <summary>Skips unless TAPs take tunnel super-frames.</summary>
+    public static void TunnelOffload() =>
+        Skip.IfNot(Environment.OSVersion.Version >= new Version(6, 17), $"needs Linux 6.17, this is {Environment.OSVersion.Version}");
+
     /// <summary>Skips unless these programs are on the PATH.</summary>
     public static void Programs(params string[] names)
     {

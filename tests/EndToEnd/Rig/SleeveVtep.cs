@@ -74,6 +74,7 @@ public sealed class SleeveVtep : Vtep
     internal static BackgroundProcess StartProcess(Host host, VtepOptions options, IReadOnlyList<string> segments)
     {
         Requirements.Tap();
+        if (options.Offload == "tunnel-gso") Requirements.TunnelOffload();
         List<string> words = [.. segments, "--local", $"{host.Address}", "--dstport", $"{options.Port}"];
         foreach (var remote in options.Remotes) words.AddRange(["--remote", $"{remote}"]);
         if (options.SourcePorts is { } ports) words.AddRange(["--srcport", $"{ports.Min}-{ports.Max}"]);
