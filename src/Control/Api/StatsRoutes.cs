@@ -29,7 +29,9 @@ internal static class StatsRoutes
         state.Vtep.GsoMessages.Refused,
         state.Vtep.IsCoalescing ? "udp-gro" : "none",
         DropsOf(state.Vtep.Unassigned),
-        [.. state.Segments.Values.OrderBy(static port => port.Segment.Options.Name, StringComparer.Ordinal).Select(Read)]);
+        [.. state.Segments.Values.OrderBy(static port => port.Segment.Options.Name, StringComparer.Ordinal).Select(Read)],
+        // Not precise: that would stop the workers to look at what each has left.
+        new RuntimeJson(GC.CollectionCount(0), GC.CollectionCount(1), GC.CollectionCount(2), GC.GetTotalAllocatedBytes(precise: false)));
 
     private static SegmentStatsJson Read(SegmentPort port)
     {

@@ -66,6 +66,8 @@ internal static class StatsCommand
         Write($"    receive buffer: {vtep.ReceiveBufferBytes} bytes, {vtep.SocketDrops} datagrams dropped because it was full");
         Write($"    tx-offload: {vtep.TxOffload} ({vtep.TxOffloadReason}), {vtep.TxOffloadMessages} messages cut by the kernel, {vtep.TxOffloadRefused} refused");
         Write($"    rx-offload: {vtep.RxOffload}");
+        var runtime = vtep.Runtime;
+        Write($"    runtime: {runtime.Gen0Collections} collections (gen1 {runtime.Gen1Collections}, gen2 {runtime.Gen2Collections}), {runtime.AllocatedBytes} bytes allocated");
         PrintDrops(vtep.Drops);
         foreach (var segment in vtep.Segments)
         {
