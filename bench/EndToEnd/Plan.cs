@@ -97,7 +97,7 @@ internal sealed record Plan
             var scaled = Scaled.Count();
             if (Has("remotes")) seconds += scaled * ScaleRounds("remotes") * Remotes.Count * (Seconds + 1.8);
             if (Has("segments")) seconds += scaled * ScaleRounds("segments") * Segments.Sum(static count => 1.5 + (count / 80.0));
-            if (Has("fdb")) seconds += scaled * ScaleRounds("fdb") * (3 + (Stations / 100_000.0));
+            if (Has("fdb")) seconds += scaled * ScaleRounds("fdb") * (3 + (Stations / 30_000.0));
             if (Has("steady") && Contenders.Any(static contender => contender.Name == "sleeve")) seconds += (2 * SteadySeconds) + 10;
             return TimeSpan.FromSeconds(seconds);
         }

@@ -46,7 +46,7 @@ internal sealed class Runner(Plan plan, string sleeve, Action<string> progress)
         {
             using var pair = Pair.Start(contender, mtu, sleeve);
             if (plan.Has("setup")) recorder.Add("setup", pair.SetUpTime.TotalMilliseconds);
-            if (pair.Detail is { } detail) _details.TryAdd(contender.Name, detail);
+            if (!_details.ContainsKey(contender.Name) && pair.ReadDetail() is { } detail) _details.Add(contender.Name, detail);
             foreach (var workload in plan.TurnOf(contender, mtu, round))
             {
                 try

@@ -32,8 +32,8 @@ internal sealed class Pair : IDisposable
     /// <summary>Processes of both VTEPs; none where the kernel does the work at both ends.</summary>
     public IReadOnlyList<int> Processes => [.. Left.Processes, .. Right.Processes];
 
-    /// <summary>What the ends say about themselves; null if nothing.</summary>
-    public string? Detail => Left.Detail ?? Right.Detail;
+    /// <summary>Asks the ends how they work; null if they have nothing to say.</summary>
+    public string? ReadDetail() => Left.ReadDetail() ?? Right.ReadDetail();
 
     /// <summary>Sets a system up.</summary>
     /// <exception cref="BenchFailure">It does not work here; the message says why.</exception>
@@ -51,8 +51,6 @@ internal sealed class Pair : IDisposable
             Lab.Ping(PingLimit);
             var pair = new Pair(contender, lab, left, right) { SetUpTime = started.Elapsed };
             Host.Left.Ip("route", "add", Lab.FlowNetwork, "via", Host.Right.Overlay);
-            (left as SleeveEnd)?.ReadDetail();
-            (right as SleeveEnd)?.ReadDetail();
             return pair;
         }
         catch

@@ -14,10 +14,6 @@ internal sealed record RuntimeCounters(int Gen0, int Gen1, int Gen2, long Alloca
 internal sealed class SleeveEnd(Host host, int underlayMtu, string program, params IReadOnlyList<string> words) : TunnelEnd(host, underlayMtu)
 {
     private static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(60);
-    private string? _detail;
-
-    /// <inheritdoc/>
-    public override string? Detail => _detail;
 
     private string Socket => $"/run/sleeve-{Host.Name}.sock";
 
@@ -42,12 +38,13 @@ internal sealed class SleeveEnd(Host host, int underlayMtu, string program, para
         return document.RootElement[0].Clone();
     }
 
-    /// <summary>Remembers which path it chose, for <see cref="Detail"/>.</summary>
-    public void ReadDetail()
+    /// <inheritdoc/>
+    public override string? ReadDetail()
     {
         var stats = ReadStats();
-        _detail = $"tx-offload {Text(stats, "tx_offload")} ({Text(stats, "tx_offload_reason")}), rx-offload {Text(stats, "rx_offload")}";
-        if (stats.TryGetProperty("workers", out var workers)) _detail += $", workers {(workers.ValueKind == JsonValueKind.Array ? $"{workers.GetArrayLength()}" : workers.ToString())}";
+        var detail = $"tx-offload {Text(stats, "tx_offload")} ({Text(stats, "tx_offload_reason")}), rx-offload {Text(stats, "rx_offload")}";
+        if (stats.TryGetProperty("workers", out var workers)) detail += $", workers {(workers.ValueKind == JsonValueKind.Array ? $"{workers.GetArrayLength()}" : workers.ToString())}";
+        return detail;
     }
 
     /// <summary>Entries in the FDB of its first segment.</summary>

@@ -13,7 +13,7 @@ internal sealed class TincEnd(Host host, int underlayMtu) : TunnelEnd(host, unde
     private static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(10);
 
     /// <inheritdoc/>
-    public override string? Detail => UnderlayMtu > 1500 ? $"overlay MTU {Mtu}: Debian's tinc takes no larger frames" : null;
+    public override string? ReadDetail() => UnderlayMtu > 1500 ? $"overlay MTU {Mtu}: Debian's tinc takes no larger frames" : null;
 
     /// <inheritdoc/>
     public override void Prepare()

@@ -24,8 +24,8 @@ internal abstract class TunnelEnd(Host host, int underlayMtu) : IDisposable
     /// <summary>Processes whose CPU and memory is the VTEP's; none where the kernel does the work.</summary>
     public IReadOnlyList<int> Processes => [.. _processes.Select(static process => process.Id)];
 
-    /// <summary>What the system says about how it works, for the report; null if nothing.</summary>
-    public virtual string? Detail => null;
+    /// <summary>Asks the running system how it works, for the report; null if it has nothing to say.</summary>
+    public virtual string? ReadDetail() => null;
 
     /// <summary>What has to be there before a user would call it set-up, such as keys and files; not timed.</summary>
     public virtual void Prepare()

@@ -19,7 +19,7 @@ internal sealed record SteadyResult(
 /// <summary>The proof that frames allocate nothing: a long run at full rate, and the process's own counters before and after.</summary>
 internal static class SteadyWorkload
 {
-    private const int WarmUpSeconds = 2;
+    private const int MaxWarmUpSeconds = 3;
 
     /// <summary>Runs small datagrams, then four TCP streams.</summary>
     /// <param name="pair">With Sleeve at both ends.</param>
@@ -37,7 +37,7 @@ internal static class SteadyWorkload
     {
         SleeveEnd[] ends = [(SleeveEnd)pair.Left, (SleeveEnd)pair.Right];
         // The first frames of a kind open source ports, and the compiler replaces its first versions.
-        run(WarmUpSeconds);
+        run(Math.Min(MaxWarmUpSeconds, (seconds / 4) + 1));
         foreach (var end in ends) end.ReadRuntime();
         var first = ends.Select(static end => end.ReadRuntime()).ToArray();
         var before = ends.Select(static end => end.ReadRuntime()).ToArray();
