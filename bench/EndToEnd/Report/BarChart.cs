@@ -20,9 +20,14 @@ internal static class BarChart
     private const int BarHeight = 13;
 
     /// <summary>Draws it; empty if nothing was measured.</summary>
-    public static string Draw(Summary summary, Metric metric, int mtu)
+    /// <param name="summary">Of a run.</param>
+    /// <param name="metric">Which.</param>
+    /// <param name="mtu">Of the underlay.</param>
+    /// <param name="parameter">Which value of the metric's parameter; 0 if it has none.</param>
+    public static string Draw(Summary summary, Metric metric, int mtu, int parameter = 0)
     {
-        var rows = summary.SystemsOf(metric.Name, mtu).Select(system => (System: system, Cell: summary.Of(system, mtu, metric.Name)!)).ToArray();
+        var rows = summary.SystemsOf(metric.Name, mtu).Select(system => (System: system, Cell: summary.Of(system, mtu, metric.Name, parameter)))
+            .Where(static row => row.Cell is not null).Select(static row => (row.System, Cell: row.Cell!)).ToArray();
         if (rows.Length == 0) return "";
         var isRatio = rows.Any(static row => row.Cell.Ratio is not null);
         var max = rows.Max(row => Shown(row.Cell, isRatio)?.Max ?? 0);

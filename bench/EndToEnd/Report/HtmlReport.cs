@@ -87,7 +87,9 @@ internal static class HtmlReport
         html.Append($"<h2>{Escape(section)}, underlay MTU {mtu}</h2>\n<div class=\"charts\">\n");
         foreach (var metric in metrics.Where(static metric => metric.Better != Better.Neither))
         {
-            var chart = metric.Parameter is null ? BarChart.Draw(summary, metric, mtu) : LineChart.Draw(summary, metric, mtu);
+            // A single value of a parameter makes no line.
+            var parameters = summary.ParametersOf(metric.Name, mtu);
+            var chart = parameters.Count == 1 ? BarChart.Draw(summary, metric, mtu, parameters[0]) : LineChart.Draw(summary, metric, mtu);
             if (chart.Length > 0) html.Append($"<div class=\"card\">{chart}</div>\n");
         }
 

@@ -35,7 +35,7 @@ internal static class LineChart
         BarChart.Text(svg, Width, 13, "hint end", $"{metric.Unit}{(metric.Better == Better.More ? ", higher is better" : metric.Better == Better.Less ? ", lower is better" : "")}");
         for (var power = low; power <= high; power++) Grid(svg, Y(Math.Pow(10, power)), Figure.Show(Math.Pow(10, power)));
         foreach (var parameter in parameters) BarChart.Text(svg, X(parameter), Height - Bottom + 16, "axis middle", parameter.ToString("#,##0", CultureInfo.InvariantCulture));
-        BarChart.Text(svg, Width - Right + 12, Height - Bottom + 16, "axis", metric.Parameter!);
+        BarChart.Text(svg, Width - Right, Height - Bottom + 31, "axis end", metric.Parameter!);
         var labels = new List<double>();
         foreach (var system in systems)
         {
