@@ -14,6 +14,7 @@ internal static class LineChart
     private const int Right = 130;
     private const int Top = 30;
     private const int Bottom = 36;
+    private const int NameHeight = 14;
 
     /// <summary>Draws it; empty if there are not two points to join.</summary>
     public static string Draw(Summary summary, Metric metric, int mtu)
@@ -36,20 +37,32 @@ internal static class LineChart
         for (var power = low; power <= high; power++) Grid(svg, Y(Math.Pow(10, power)), Figure.Show(Math.Pow(10, power)));
         foreach (var parameter in parameters) BarChart.Text(svg, X(parameter), Height - Bottom + 16, "axis middle", parameter.ToString("#,##0", CultureInfo.InvariantCulture));
         BarChart.Text(svg, Width - Right, Height - Bottom + 31, "axis end", metric.Parameter!);
-        var labels = new List<double>();
+        var ends = new List<(double Y, string System)>();
         foreach (var system in systems)
         {
             var points = parameters.Select(parameter => (X: X(parameter), Cell: summary.Of(system, mtu, metric.Name, parameter)?.Values))
                 .Where(static point => point.Cell is not null).Select(static point => (point.X, Spread: point.Cell!.Value)).ToArray();
             Line(svg, [.. points.Select(point => (point.X, Y(point.Spread.Min), Y(point.Spread.Median), Y(point.Spread.Max)))], Palette.Of(system));
-            // Names at the end of the lines, moved apart where lines end together.
-            var y = Y(points[^1].Spread.Median);
-            while (labels.Any(label => Math.Abs(label - y) < 12)) y += 4;
-            labels.Add(y);
-            BarChart.Text(svg, Width - Right + 12, y + 4, "label", Contender.TitleOf(system));
+            ends.Add((Y(points[^1].Spread.Median), system));
         }
 
+        Names(svg, ends);
         return svg.Append("</svg>").ToString();
+    }
+
+    // Names where the lines end, in the same order, moved apart where lines end together.
+    private static void Names(StringBuilder svg, List<(double Y, string System)> ends)
+    {
+        var next = (double)Top;
+        var left = ends.Count;
+        foreach (var (end, system) in ends.OrderBy(static end => end.Y))
+        {
+            // Not so far down that those below it have no room.
+            var y = Math.Max(next, Math.Min(end, Height - (left * NameHeight)));
+            svg.Append(CultureInfo.InvariantCulture, $"<circle cx=\"{Width - Right + 12}\" cy=\"{y:0.#}\" r=\"3\" fill=\"{Palette.Of(system)}\"/>");
+            BarChart.Text(svg, Width - Right + 20, y + 4, "label", Contender.TitleOf(system));
+            (next, left) = (y + NameHeight, left - 1);
+        }
     }
 
     private static void Grid(StringBuilder svg, double y, string label)
