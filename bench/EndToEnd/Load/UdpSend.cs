@@ -23,8 +23,8 @@ internal static class UdpSend
         ushort port = (ushort)words.Number(2);
         int size = words.Number(3), flows = words.Number(5);
         var seconds = words.Fraction(4);
-        var count = Math.Max(Batch, flows);
-        count -= count % Batch;
+        // Whole batches that hold every flow; the first flows fill up the last one.
+        var count = (Math.Max(1, flows) + Batch - 1) / Batch * Batch;
 
         var slab = new PinnedSlab(size);
         using var socket = new UnderlaySocket(isIPv6: false);
