@@ -74,6 +74,15 @@ internal sealed record SegmentStatsJson(
 /// <param name="SocketDrops">Datagrams that did not fit the queue of its socket.</param>
 internal sealed record WorkerJson(int Worker, long TapBytes, long UnderlayBytes, long Sleeps, long SleepsSpared, long SocketDrops);
 
+/// <summary>
+/// Work of the .NET runtime since the process started. The frame path asks for none; set-up, commands and answering this do.
+/// </summary>
+/// <param name="Gen0Collections">Garbage collections of generation 0 or more.</param>
+/// <param name="Gen1Collections">Of generation 1 or more.</param>
+/// <param name="Gen2Collections">Of the whole heap.</param>
+/// <param name="AllocatedBytes">Bytes handed out to all threads, in the runtime's steps of some 8 KiB a thread.</param>
+internal sealed record RuntimeJson(int Gen0Collections, int Gen1Collections, int Gen2Collections, long AllocatedBytes);
+
 /// <summary>State and counters of a running VTEP.</summary>
 /// <param name="Pid">Process id.</param>
 /// <param name="Local">Underlay address that is sent from.</param>
@@ -94,6 +103,7 @@ internal sealed record WorkerJson(int Worker, long TapBytes, long UnderlayBytes,
 /// <param name="Steering">What gives a flow its worker: "inner-flow" (our program in the kernel), "kernel" (it may move flows), or "one-worker".</param>
 /// <param name="Drops">Datagrams that no segment could be found for, by reason.</param>
 /// <param name="Segments">The segments.</param>
+/// <param name="Runtime">What the process as a whole has asked of the garbage collector.</param>
 internal sealed record VtepStatsJson(
     int Pid,
     string Local,
@@ -113,7 +123,8 @@ internal sealed record VtepStatsJson(
     IReadOnlyList<WorkerJson> Workers,
     string Steering,
     IReadOnlyList<DropJson> Drops,
-    IReadOnlyList<SegmentStatsJson> Segments);
+    IReadOnlyList<SegmentStatsJson> Segments,
+    RuntimeJson Runtime);
 
 /// <summary>What went wrong (RFC 9457).</summary>
 /// <param name="Title">The reason, in the kernel's words where it has them.</param>

@@ -35,7 +35,9 @@ internal static class StatsRoutes
             number, worker.BytesTaken.Out, worker.BytesTaken.In, worker.Sleeps.Sleeps, worker.Sleeps.Spared, worker.Underlay.SocketDrops))],
         Steering(state),
         DropsOf(state.Vtep.Unassigned),
-        [.. state.Segments.Values.OrderBy(static attached => attached.Segment.Options.Name, StringComparer.Ordinal).Select(Read)]);
+        [.. state.Segments.Values.OrderBy(static attached => attached.Segment.Options.Name, StringComparer.Ordinal).Select(Read)],
+        // Not precise: that would stop the workers to look at what each has left.
+        new RuntimeJson(GC.CollectionCount(0), GC.CollectionCount(1), GC.CollectionCount(2), GC.GetTotalAllocatedBytes(precise: false)));
 
     private static string Steering(VtepState state) =>
         state.Vtep.Workers.Count == 1 ? "one-worker"

@@ -71,6 +71,8 @@ internal static class StatsCommand
         Write($"    workers: {vtep.Workers.Count}, steering: {vtep.Steering}");
         foreach (var worker in vtep.Workers)
             Write($"        {worker.Worker}: {worker.TapBytes} bytes from TAPs, {worker.UnderlayBytes} from the underlay, {worker.Sleeps} sleeps, {worker.SleepsSpared} spared");
+        var runtime = vtep.Runtime;
+        Write($"    runtime: {runtime.Gen0Collections} collections (gen1 {runtime.Gen1Collections}, gen2 {runtime.Gen2Collections}), {runtime.AllocatedBytes} bytes allocated");
         PrintDrops(vtep.Drops);
         foreach (var segment in vtep.Segments)
         {

@@ -136,6 +136,21 @@ public class OracleTests
     }
 
     [SkippableFact]
+    public void Stats_counts_what_the_runtime_collected_and_allocated()
+    {
+        using var up = UpNetwork.CreateOrSkip();
+        using var vtep = RunningVtep.Start(up.Network, up.Words("vx0"));
+        var before = Runtime();
+        var after = Runtime();
+        Assert.True((long)after["allocated_bytes"]! >= (long)before["allocated_bytes"]! && (long)before["allocated_bytes"]! > 0, before.ToJsonString());
+        // A collection of a generation counts for those below it.
+        Assert.True((int)after["gen0_collections"]! >= (int)after["gen1_collections"]! && (int)after["gen1_collections"]! >= (int)after["gen2_collections"]!, after.ToJsonString());
+        Assert.Matches(@"runtime: \d+ collections \(gen1 \d+, gen2 \d+\), \d+ bytes allocated", Outcome.Of($"stats --socket {up.Socket}").Output);
+
+        JsonNode Runtime() => ((JsonArray)JsonNode.Parse(Outcome.Of($"stats --json --socket {up.Socket}").Output)!)[0]!["runtime"]!;
+    }
+
+    [SkippableFact]
     public void Show_without_a_device_shows_all_that_answer()
     {
         using var up = UpNetwork.CreateOrSkip();
