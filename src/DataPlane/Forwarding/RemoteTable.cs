@@ -20,6 +20,7 @@ public sealed class RemoteTable
     private int _configuredVteps;
     private int _unnamed;
     private int _count;
+    private int _made;
 
     internal RemoteTable(SegmentOptions options, VtepAddress self)
     {
@@ -60,7 +61,7 @@ public sealed class RemoteTable
     {
         if (!_all.TryGetValue((address, vni), out var remote))
         {
-            remote = _all[(address, vni)] = new Remote(address, vni, address == _self);
+            remote = _all[(address, vni)] = new Remote(address, vni, address == _self, _made++);
             Volatile.Write(ref _count, _count + 1);
             _unnamed++;
         }

@@ -135,8 +135,8 @@ public sealed class RemoteTableTests
         var segment = Make();
         segment.Fdb.Learn(Mac(1), Address(2), 0);
         var remote = segment.Fdb.Lookup(Mac(1)).Remotes[0];
-        remote.CountSent(3, 300, 1);
-        remote.CountReceived(2, 200);
+        remote.Count(new RemoteCounters(3, 300, 0, 0, 1));
+        remote.Count(new RemoteCounters(0, 0, 2, 200, 0));
         segment.Fdb.Learn(Mac(1), Address(3), 0);
         segment.Fdb.Learn(Mac(1), Address(2), 0);
         Assert.Same(remote, segment.Fdb.Lookup(Mac(1)).Remotes[0]);
