@@ -23,7 +23,7 @@ internal sealed class DestinationLists
     internal ReplicationList ListOf(int number) => Volatile.Read(ref Volatile.Read(ref _meanings)[number].List);
 
     /// <summary>How long an entry lives.</summary>
-    internal EntryKind KindOf(int number) => Volatile.Read(ref _meanings)[number].Kind;
+    internal EntryKind KindOf(int number) => (EntryKind)Volatile.Read(ref Volatile.Read(ref _meanings)[number].Kind);
 
     /// <summary>The number of a list for one more entry; there must be room.</summary>
     internal int Hold(ReplicationList list, EntryKind kind)
@@ -38,7 +38,7 @@ internal sealed class DestinationLists
     {
         if (--_users[number] > 0) return;
         // Late readers still find the list there until another gets the number.
-        _numbers.Remove((_meanings[number].List, _meanings[number].Kind));
+        _numbers.Remove((_meanings[number].List, KindOf(number)));
         _free.Push(number);
     }
 
@@ -60,7 +60,7 @@ internal sealed class DestinationLists
             }
         }
 
-        _meanings[number].Kind = kind;
+        _meanings[number].Kind = (byte)kind;
         Volatile.Write(ref _meanings[number].List, list);
         return number;
     }
@@ -68,6 +68,8 @@ internal sealed class DestinationLists
     private struct Meaning
     {
         public ReplicationList List;
-        public EntryKind Kind;
+
+        /// <summary>An <see cref="EntryKind"/>, as a byte because those can be read in order.</summary>
+        public byte Kind;
     }
 }
