@@ -9,7 +9,6 @@ public class Fdb
 {
     private const int Accesses = 1 << 20;
     private const int Vteps = 64;
-    private const int Batch = 64;
     internal const int Slice = 1 << 13;
     private readonly MacAddress[] _macs = new MacAddress[Accesses];
     private readonly InternetAddress[] _senders = new InternetAddress[Accesses];
@@ -37,21 +36,6 @@ public class Fdb
         var found = 0;
         var fdb = _segment.Fdb;
         foreach (var mac in Next()) found += fdb.Lookup(mac).Remotes.Length;
-        return found;
-    }
-
-    /// <summary>As the frame path does it: the lines of a batch are fetched before the first is looked up.</summary>
-    [Benchmark(OperationsPerInvoke = Slice)]
-    public int LookUpByBatch()
-    {
-        var found = 0;
-        var fdb = _segment.Fdb;
-        for (var macs = Next(); !macs.IsEmpty; macs = macs[Batch..])
-        {
-            foreach (var mac in macs[..Batch]) fdb.Prefetch(mac);
-            foreach (var mac in macs[..Batch]) found += fdb.Lookup(mac).Remotes.Length;
-        }
-
         return found;
     }
 

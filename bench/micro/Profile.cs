@@ -3,13 +3,13 @@ using System.Globalization;
 
 namespace Sleeve.Bench.Micro;
 
-/// <summary>One direction in a plain loop, for perf and other profilers: <c>--profile out|in|in-merging SECONDS</c>.</summary>
+/// <summary>One direction in a plain loop, for perf and other profilers: <c>--profile out|in|in-merging|fdb-find|fdb-miss|fdb-refresh SECONDS</c>.</summary>
 internal static class Profile
 {
     internal static int Run(string path, int seconds)
     {
         if (path.StartsWith("fdb-", StringComparison.Ordinal)) return RunFdb(path, seconds);
-        var frames = new FramePath { Stations = int.Parse(Environment.GetEnvironmentVariable("STATIONS") ?? "1000", CultureInfo.InvariantCulture) };
+        var frames = new FramePath { Stations = 1000 };
         frames.SetUp();
         Action batch = path switch
         {
@@ -44,7 +44,7 @@ internal static class Profile
             while (Stopwatch.GetTimestamp() < end)
             {
                 var started = Stopwatch.GetTimestamp();
-                _ = path == "fdb-find" ? fdb.LookUp() : path == "fdb-batch" ? fdb.LookUpByBatch() : path == "fdb-miss" ? fdb.LookUpOfUnknown() : fdb.Refresh();
+                _ = path == "fdb-find" ? fdb.LookUp() : path == "fdb-miss" ? fdb.LookUpOfUnknown() : fdb.Refresh();
                 best = Math.Min(best, Stopwatch.GetElapsedTime(started).TotalNanoseconds / Fdb.Slice);
             }
 

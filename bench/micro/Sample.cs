@@ -49,7 +49,7 @@ internal static class Sample
         var udp = Craft.Udp(sourcePort, 5678, Craft.Fill(length - 42));
         byte[] there = [10, 1, 1, 2];
         BinaryPrimitives.WriteUInt16BigEndian(udp.AsSpan(6), Craft.TransportChecksum(LocalAddress, there, 17, udp));
-        return Craft.Ethernet(destination.Value, source.Value, 0x0800, Craft.IPv4(0x0A01_0101, 0x0A01_0102, 17, udp));
+        return Craft.Ethernet(destination.Value, source.Value, 0x0800, Craft.IPv4(0x0A01_0101, 0x0A01_0102, 17, udp, fragment: 0x4000));
     }
 
     /// <summary>A TCP super-frame as a TAP hands it over, and its facts; with timestamps, and <paramref name="payload"/> bytes in segments.</summary>

@@ -113,9 +113,6 @@ public sealed class ForwardingTable
         return null;
     }
 
-    /// <summary>Has the entry of a MAC fetched from memory; for the frames of a batch, before the first of them is looked up.</summary>
-    public void Prefetch(MacAddress mac) => Volatile.Read(ref _slots).Prefetch(mac);
-
     /// <summary>Learns that <paramref name="source"/> is behind the VTEP <paramref name="sender"/>, or refreshes it.</summary>
     /// <param name="source">A valid source address.</param>
     /// <param name="sender">Underlay address the frame came from.</param>

@@ -54,9 +54,6 @@ internal sealed class StationSlots
     /// <summary>When the station of a slot was last seen, in the table's unit. A refresh that another thread overwrites comes again.</summary>
     internal ref uint SeenAt(int index) => ref _seen[index];
 
-    /// <summary>Has the line of a MAC's home fetched, so that the look-ups of a batch wait for memory together and not one by one.</summary>
-    internal void Prefetch(MacAddress mac) => _ = Volatile.Read(ref _words[_first + Home(mac.Value)]);
-
     /// <summary>The number of a MAC's destinations; 0 if it has no entry. While a writer removes entries, it may be missed.</summary>
     /// <param name="mac">The station.</param>
     /// <param name="index">Its slot, for the moment.</param>
