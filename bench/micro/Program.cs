@@ -20,11 +20,12 @@ internal static class Program
     {
         var isQuick = arguments.Contains("--quick");
         if (arguments is ["--profile", var path, var seconds]) return Profile.Run(path, int.Parse(seconds, System.Globalization.CultureInfo.InvariantCulture));
-        // The median of many short iterations: the machines that this runs on are shared.
+        // Warm long enough for the tiered compiler to finish. Many short iterations: the machines that this runs on are shared, so the least is
+        // nearer to the truth than the mean.
         var job = Job.Default.WithToolchain(InProcessEmitToolchain.Instance)
-            .WithWarmupCount(isQuick ? 2 : 6)
-            .WithIterationCount(isQuick ? 5 : 20)
-            .WithIterationTime(TimeInterval.FromMilliseconds(isQuick ? 30 : 80));
+            .WithWarmupCount(isQuick ? 15 : 25)
+            .WithIterationCount(isQuick ? 8 : 25)
+            .WithIterationTime(TimeInterval.FromMilliseconds(isQuick ? 40 : 60));
         var config = ManualConfig.CreateEmpty()
             .AddJob(job)
             .AddLogger(ConsoleLogger.Default)
