@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Security.Cryptography;
 using Sleeve.DataPlane.Wire;
 
@@ -30,18 +29,12 @@ public enum LearnResult
 /// 00:00:00:00:00:00 holds the default destinations of whatever has no entry; only it and group addresses may have more than one.
 /// <para>
 /// Look-ups and refreshes take no lock and come from any thread. A change takes the lock; the data plane skips a change rather than wait
-/// for it. Open addressing with linear probing, at most half full; deletion moves later entries back, under a version that readers check
-/// before they believe that something is absent.
+/// for it. Entries stand in <see cref="StationSlots"/>; deletion moves later ones back, under a version that readers check before they
+/// believe that something is absent.
 /// </para>
 /// </summary>
 public sealed class ForwardingTable
 {
-    private const ulong InUse = 1UL << 48;
-    private const int KindShift = 49;
-    private const ulong KindMask = 3UL << KindShift;
-
-    // A slot whose entry is being exchanged: no station's, but not the end of a chain either.
-    private const ulong Moving = 1UL << 51;
     private const int FirstCapacity = 64;
     private const int MaxRetries = 8;
     private const int SweepSlots = 1 << 16;
@@ -51,9 +44,11 @@ public sealed class ForwardingTable
     private readonly RemoteTable _remotes;
     private readonly VtepAddress _self;
 
-    // Keyed, so that nobody on the wire can aim at one slot.
-    private readonly ulong _hashKey = BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(8));
-    private Slot[] _slots = new Slot[FirstCapacity];
+    private readonly DestinationLists _lists = new();
+
+    // When an entry was seen takes 32 bits: of milliseconds, or of coarser units if the ageing time is more than twelve days.
+    private readonly int _seenShift;
+    private StationSlots _slots = new(FirstCapacity, BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(8)));
     private ReplicationList _default = ReplicationList.Empty;
     private EntryKind _defaultKind;
     private long _defaultSeenMilliseconds;
@@ -65,6 +60,7 @@ public sealed class ForwardingTable
         _options = options;
         _remotes = remotes;
         _self = self;
+        while (options.AgeingMilliseconds >> _seenShift >= 1 << 30) _seenShift++;
     }
 
     /// <summary>Entries of all kinds, the default destinations counted as one.</summary>
@@ -81,25 +77,37 @@ public sealed class ForwardingTable
     /// <summary>The destinations of a MAC's own entry; null if it has none.</summary>
     public ReplicationList? Find(MacAddress destination)
     {
-        var wanted = InUse | destination.Value;
+        var version = Volatile.Read(ref _version);
+        var listsVersion = _lists.Version;
+        if (Volatile.Read(ref _slots).Find(destination, out _) is not 0 and var number)
+        {
+            var destinations = _lists.ListOf(number);
+            if (_lists.Version == listsVersion) return destinations;
+        }
+        else if ((version & 1) == 0 && Volatile.Read(ref _version) == version)
+        {
+            return null;
+        }
+
+        return FindAgain(destination);
+    }
+
+    // The table changed during the look-up.
+    private ReplicationList? FindAgain(MacAddress destination)
+    {
         for (var retry = 0; retry < MaxRetries; retry++)
         {
             var version = Volatile.Read(ref _version);
-            var slots = Volatile.Read(ref _slots);
-            var mask = slots.Length - 1;
-            for (var i = Home(wanted, mask); ; i = (i + 1) & mask)
+            var listsVersion = _lists.Version;
+            if (Volatile.Read(ref _slots).Find(destination, out _) is not 0 and var number)
             {
-                ref var slot = ref slots[i];
-                var key = Volatile.Read(ref slot.Key);
-                if (key == 0) break;
-                if ((key & ~KindMask) != wanted) continue;
-                var destinations = Volatile.Read(ref slot.Destinations);
-                // The slot may have been given to another station between the two reads.
-                if ((Volatile.Read(ref slot.Key) & ~KindMask) == wanted) return destinations;
-                break;
+                var destinations = _lists.ListOf(number);
+                if (_lists.Version == listsVersion) return destinations;
             }
-
-            if ((version & 1) == 0 && Volatile.Read(ref _version) == version) break;
+            else if ((version & 1) == 0 && Volatile.Read(ref _version) == version)
+            {
+                return null;
+            }
         }
 
         return null;
@@ -112,22 +120,21 @@ public sealed class ForwardingTable
     public LearnResult Learn(MacAddress source, InternetAddress sender, long nowMilliseconds)
     {
         if (!_options.Learning) return LearnResult.Skipped;
+        var listsVersion = _lists.Version;
         var slots = Volatile.Read(ref _slots);
-        var index = IndexOf(slots, source);
-        if (index >= 0)
+        if (slots.FindToRefresh(source, out var index) is not 0 and var number)
         {
-            ref var slot = ref slots[index];
-            var key = Volatile.Read(ref slot.Key);
-            var destinations = Volatile.Read(ref slot.Destinations);
-            // Only if the slot was not given to another station meanwhile: a conflict drops the frame, so it must not be imagined.
-            if ((key & ~KindMask) == (InUse | source.Value) && Volatile.Read(ref slot.Key) == key)
+            var destinations = _lists.ListOf(number);
+            var kind = _lists.KindOf(number);
+            // Only if that is still the entry's list: a conflict drops the frame, so it must not be imagined.
+            if (_lists.Version == listsVersion)
             {
                 var isThere = IsBehind(destinations, sender);
-                if (KindOf(key) != EntryKind.Dynamic) return isThere ? LearnResult.Known : LearnResult.Conflict;
+                if (kind != EntryKind.Dynamic) return isThere ? LearnResult.Known : LearnResult.Conflict;
                 if (isThere)
                 {
                     // A write a frame would keep the cache line travelling between cores; a tenth of the age is precise enough.
-                    if (nowMilliseconds - slot.SeenMilliseconds >= _options.AgeingMilliseconds / 10) slot.SeenMilliseconds = nowMilliseconds;
+                    if (IdleAt(slots, index, nowMilliseconds) >= _options.AgeingMilliseconds / 10) slots.SeenAt(index) = SeenOf(nowMilliseconds);
                     return LearnResult.Known;
                 }
             }
@@ -141,21 +148,16 @@ public sealed class ForwardingTable
         if (!_writers.TryEnter()) return LearnResult.Skipped;
         try
         {
-            var index = IndexOf(_slots, source);
+            var number = _slots.Find(source, out var index);
+            var before = number == 0 ? ReplicationList.Empty : _lists.ListOf(number);
             // Another worker may have been faster.
-            if (index >= 0 && IsBehind(_slots[index].Destinations, sender)) return LearnResult.Known;
-            if (index >= 0 && KindOf(_slots[index].Key) != EntryKind.Dynamic) return LearnResult.Conflict;
-            if (index < 0 && Count >= _options.EntryLimit) return LearnResult.Skipped;
+            if (IsBehind(before, sender)) return LearnResult.Known;
+            if (number != 0 && _lists.KindOf(number) != EntryKind.Dynamic) return LearnResult.Conflict;
+            if (!_lists.HasRoom || (number == 0 && Count >= _options.EntryLimit)) return LearnResult.Skipped;
             if (!_remotes.TryGetLearned(sender, nowMilliseconds, out var remote)) return LearnResult.Skipped;
-            if (index < 0)
-            {
-                Insert(source, EntryKind.Dynamic, remote.Alone, nowMilliseconds);
-                return LearnResult.Learned;
-            }
-
-            _slots[index].SeenMilliseconds = nowMilliseconds;
-            Volatile.Write(ref _slots[index].Destinations, remote.Alone);
-            return LearnResult.Moved;
+            if (number == 0) Insert(source, EntryKind.Dynamic, remote.Alone, nowMilliseconds);
+            else Overwrite(index, EntryKind.Dynamic, remote.Alone, nowMilliseconds);
+            return number == 0 ? LearnResult.Learned : LearnResult.Moved;
         }
         finally
         {
@@ -164,7 +166,13 @@ public sealed class ForwardingTable
     }
 
     private static bool IsBehind(ReplicationList destinations, InternetAddress sender) =>
-        !destinations.Remotes.IsEmpty && destinations.Remotes[0].Address.Address == sender;
+        destinations.First is { } first && first.Address.Address == sender;
+
+    private uint SeenOf(long nowMilliseconds) => (uint)(nowMilliseconds >> _seenShift);
+
+    // Below zero if another worker's clock was ahead.
+    private long IdleAt(StationSlots slots, int index, long nowMilliseconds) =>
+        (long)(int)(SeenOf(nowMilliseconds) - slots.SeenAt(index)) << _seenShift;
 
     // ---- commands, as of bridge(8) "fdb" ----
 
@@ -233,17 +241,17 @@ public sealed class ForwardingTable
         var removed = 0;
         lock (_writers)
         {
-            for (var i = 0; i < _slots.Length;)
+            for (var i = 0; i < _slots.Capacity;)
             {
                 // A removal moves a later entry into this slot, so look at it again.
-                var key = _slots[i].Key;
-                if (key == 0 || (!all && KindOf(key) != EntryKind.Dynamic))
+                var (mac, number) = _slots[i];
+                if (number == 0 || (!all && _lists.KindOf(number) != EntryKind.Dynamic))
                 {
                     i++;
                     continue;
                 }
 
-                Put(MacAddress.FromValue(key), KindOf(key), ReplicationList.Empty, nowMilliseconds);
+                Put(mac, _lists.KindOf(number), ReplicationList.Empty, nowMilliseconds);
                 removed++;
             }
         }
@@ -256,27 +264,28 @@ public sealed class ForwardingTable
     public int AgeOut(long nowMilliseconds)
     {
         var oldest = nowMilliseconds - _options.AgeingMilliseconds;
+        var limit = _options.AgeingMilliseconds;
         var removed = 0;
         for (int from = 0, length = int.MaxValue; from < length; from += SweepSlots)
         {
             // A part at a time, so that learning does not find the lock taken for long.
             lock (_writers)
             {
-                length = _slots.Length;
+                length = _slots.Capacity;
                 var end = Math.Min(from + SweepSlots, length);
                 for (var i = from; i < end;)
                 {
-                    ref var slot = ref _slots[i];
-                    if (slot.Key != 0 && KindOf(slot.Key) == EntryKind.Dynamic)
+                    var number = _slots[i].Number;
+                    if (number != 0 && _lists.KindOf(number) == EntryKind.Dynamic)
                     {
-                        if (slot.SeenMilliseconds <= oldest)
+                        if (IdleAt(_slots, i, nowMilliseconds) >= limit)
                         {
                             Remove(i);
                             removed++;
                             continue;
                         }
 
-                        slot.Destinations!.Remotes[0].LastUsedMilliseconds = nowMilliseconds;
+                        _lists.ListOf(number).First!.LastUsedMilliseconds = nowMilliseconds;
                     }
 
                     i++;
@@ -306,12 +315,13 @@ public sealed class ForwardingTable
         {
             var entries = new List<ForwardingEntry>(Count);
             if (!_default.Remotes.IsEmpty) entries.Add(new ForwardingEntry(MacAddress.Zero, _defaultKind, _default, 0));
-            foreach (ref var slot in _slots.AsSpan())
+            for (var i = 0; i < _slots.Capacity; i++)
             {
-                if (slot.Key == 0) continue;
-                var kind = KindOf(slot.Key);
-                var idle = kind == EntryKind.Dynamic ? Math.Max(0, nowMilliseconds - slot.SeenMilliseconds) : 0;
-                entries.Add(new ForwardingEntry(MacAddress.FromValue(slot.Key), kind, slot.Destinations!, idle));
+                var (mac, number) = _slots[i];
+                if (number == 0) continue;
+                var kind = _lists.KindOf(number);
+                var idle = kind == EntryKind.Dynamic ? Math.Max(0, IdleAt(_slots, i, nowMilliseconds)) : 0;
+                entries.Add(new ForwardingEntry(mac, kind, _lists.ListOf(number), idle));
             }
 
             return entries;
@@ -326,16 +336,17 @@ public sealed class ForwardingTable
     {
         kind = _defaultKind;
         if (mac.IsZero) return _default;
-        var index = IndexOf(_slots, mac);
-        if (index < 0) return ReplicationList.Empty;
-        kind = KindOf(_slots[index].Key);
-        return _slots[index].Destinations!;
+        var number = _slots.Find(mac, out _);
+        if (number == 0) return ReplicationList.Empty;
+        kind = _lists.KindOf(number);
+        return _lists.ListOf(number);
     }
 
     private TableResult Put(MacAddress mac, EntryKind kind, ReplicationList destinations, long nowMilliseconds)
     {
         var before = DestinationsOf(mac, out var kindBefore);
         if (before.Remotes.IsEmpty && Count >= _options.EntryLimit) return TableResult.Full;
+        if (!destinations.Remotes.IsEmpty && !_lists.HasRoom) return TableResult.Full;
         Reconfigure(
             kindBefore == EntryKind.Dynamic ? [] : before.Remotes.AsSpan(), kind == EntryKind.Dynamic ? [] : destinations.Remotes.AsSpan(), nowMilliseconds);
         foreach (var remote in destinations.Remotes) remote.LastUsedMilliseconds = nowMilliseconds;
@@ -348,10 +359,10 @@ public sealed class ForwardingTable
             return TableResult.Done;
         }
 
-        var index = IndexOf(_slots, mac);
+        var number = _slots.Find(mac, out var index);
         if (destinations.Remotes.IsEmpty) Remove(index);
-        else if (index < 0) Insert(mac, kind, destinations, nowMilliseconds);
-        else Overwrite(ref _slots[index], mac, kind, destinations, nowMilliseconds);
+        else if (number == 0) Insert(mac, kind, destinations, nowMilliseconds);
+        else Overwrite(index, kind, destinations, nowMilliseconds);
         return TableResult.Done;
     }
 
@@ -372,90 +383,30 @@ public sealed class ForwardingTable
         foreach (var remote in before) _remotes.Unconfigure(remote, nowMilliseconds);
     }
 
-    private static void Overwrite(ref Slot slot, MacAddress mac, EntryKind kind, ReplicationList destinations, long nowMilliseconds)
+    private void Overwrite(int index, EntryKind kind, ReplicationList destinations, long nowMilliseconds)
     {
-        slot.SeenMilliseconds = nowMilliseconds;
-        Volatile.Write(ref slot.Destinations, destinations);
-        Volatile.Write(ref slot.Key, KeyOf(mac, kind));
+        var (mac, before) = _slots[index];
+        _slots.SeenAt(index) = SeenOf(nowMilliseconds);
+        // Held before the other is let go, which may be the same.
+        _slots.SetNumber(index, mac, _lists.Hold(destinations, kind));
+        _lists.Release(before);
     }
 
     private void Insert(MacAddress mac, EntryKind kind, ReplicationList destinations, long nowMilliseconds)
     {
-        if ((_count + 1) * 2 > _slots.Length) Grow();
-        Overwrite(ref _slots[FreeSlot(_slots, mac)], mac, kind, destinations, nowMilliseconds);
+        if ((_count + 1) * 2 > _slots.Capacity) Volatile.Write(ref _slots, _slots.Doubled());
+        _slots.Insert(mac, _lists.Hold(destinations, kind), SeenOf(nowMilliseconds));
         Volatile.Write(ref _count, _count + 1);
-    }
-
-    private void Grow()
-    {
-        var larger = new Slot[_slots.Length * 2];
-        foreach (ref var slot in _slots.AsSpan())
-            if (slot.Key != 0) larger[FreeSlot(larger, MacAddress.FromValue(slot.Key))] = slot;
-        Volatile.Write(ref _slots, larger);
     }
 
     private void Remove(int index)
     {
-        Debug.Assert(_slots[index].Key != 0, "only an entry can be removed");
         Volatile.Write(ref _version, _version + 1);
         Interlocked.MemoryBarrier();
-        var mask = _slots.Length - 1;
-        var hole = index;
-        for (var i = (hole + 1) & mask; _slots[i].Key != 0; i = (i + 1) & mask)
-        {
-            // An entry may move back into the hole unless its home lies behind the hole.
-            var home = Home(_slots[i].Key & ~KindMask, mask);
-            if (((i - home) & mask) < ((i - hole) & mask)) continue;
-            Volatile.Write(ref _slots[hole].Key, Moving);
-            _slots[hole].SeenMilliseconds = _slots[i].SeenMilliseconds;
-            Volatile.Write(ref _slots[hole].Destinations, _slots[i].Destinations);
-            Volatile.Write(ref _slots[hole].Key, _slots[i].Key);
-            hole = i;
-        }
-
-        Volatile.Write(ref _slots[hole].Key, 0);
+        var number = _slots[index].Number;
+        _slots.Remove(index);
         Volatile.Write(ref _count, _count - 1);
         Volatile.Write(ref _version, _version + 1);
-    }
-
-    // ---- probing ----
-
-    private int Home(ulong key, int mask)
-    {
-        var mixed = (key ^ _hashKey) * 0x9E37_79B9_7F4A_7C15UL;
-        mixed = (mixed ^ (mixed >> 32)) * 0xD6E8_FEB8_6659_FD93UL;
-        return (int)(mixed >> 32) & mask;
-    }
-
-    private int IndexOf(Slot[] slots, MacAddress mac)
-    {
-        var wanted = InUse | mac.Value;
-        var mask = slots.Length - 1;
-        for (var i = Home(wanted, mask); ; i = (i + 1) & mask)
-        {
-            var key = Volatile.Read(ref slots[i].Key);
-            if (key == 0) return -1;
-            if ((key & ~KindMask) == wanted) return i;
-        }
-    }
-
-    private int FreeSlot(Slot[] slots, MacAddress mac)
-    {
-        var mask = slots.Length - 1;
-        var i = Home(InUse | mac.Value, mask);
-        while (slots[i].Key != 0) i = (i + 1) & mask;
-        return i;
-    }
-
-    private static ulong KeyOf(MacAddress mac, EntryKind kind) => InUse | mac.Value | ((ulong)kind << KindShift);
-
-    private static EntryKind KindOf(ulong key) => (EntryKind)((key & KindMask) >> KindShift);
-
-    private struct Slot
-    {
-        /// <summary>0, or the MAC with <see cref="InUse"/> and the kind above it. Written last, read first and last.</summary>
-        public ulong Key;
-        public ReplicationList Destinations;
-        public long SeenMilliseconds;
+        _lists.Release(number);
     }
 }

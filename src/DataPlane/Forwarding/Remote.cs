@@ -14,11 +14,13 @@ public sealed class Remote
     private long _bytesReceived;
     private long _drops;
 
-    internal Remote(VtepAddress address, Vni vni, bool isSelf)
+    internal Remote(VtepAddress address, Vni vni, bool isSelf, int number)
     {
         Address = address;
         Vni = vni;
         IsSelf = isSelf;
+        IsNull = address.Address.IsUnspecified;
+        Number = number;
         Alone = new ReplicationList([this]);
     }
 
@@ -32,7 +34,7 @@ public sealed class Remote
     public bool IsSelf { get; }
 
     /// <summary>True for 0.0.0.0 and ::, which an operator sets to have frames dropped.</summary>
-    public bool IsNull => Address.Address.IsUnspecified;
+    public bool IsNull { get; }
 
     /// <summary>True while a static or permanent FDB entry names it, or the same address with another port or VNI.</summary>
     public bool IsConfigured => Volatile.Read(ref ConfiguredEntries) > 0;
@@ -59,18 +61,17 @@ public sealed class Remote
     /// <summary>When an entry last named it, in milliseconds of the segment's clock; under the table's lock.</summary>
     internal long LastUsedMilliseconds;
 
-    // Several workers count here, so callers add up a run of datagrams first.
-    internal void CountSent(long datagrams, long bytes, long drops)
-    {
-        Interlocked.Add(ref _datagramsSent, datagrams);
-        Interlocked.Add(ref _bytesSent, bytes);
-        if (drops != 0) Interlocked.Add(ref _drops, drops);
-    }
+    /// <summary>Spreads remotes over the slots of a <see cref="RemoteTally"/>: counts the remotes of a segment as they are made.</summary>
+    internal int Number { get; }
 
-    internal void CountReceived(long datagrams, long bytes)
+    // Several workers count here, by a locked instruction for each number: a RemoteTally adds up what a batch has for it first.
+    internal void Count(in RemoteCounters more)
     {
-        Interlocked.Add(ref _datagramsReceived, datagrams);
-        Interlocked.Add(ref _bytesReceived, bytes);
+        if (more.DatagramsSent != 0) Interlocked.Add(ref _datagramsSent, more.DatagramsSent);
+        if (more.BytesSent != 0) Interlocked.Add(ref _bytesSent, more.BytesSent);
+        if (more.DatagramsReceived != 0) Interlocked.Add(ref _datagramsReceived, more.DatagramsReceived);
+        if (more.BytesReceived != 0) Interlocked.Add(ref _bytesReceived, more.BytesReceived);
+        if (more.Drops != 0) Interlocked.Add(ref _drops, more.Drops);
     }
 
     /// <inheritdoc/>

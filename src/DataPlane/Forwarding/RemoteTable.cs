@@ -13,13 +13,14 @@ public sealed class RemoteTable
     /// <summary>Remotes that no static or permanent entry names, at most; beyond that frames are delivered but not learned from.</summary>
     public const int MaxLearned = 4096;
 
-    private readonly ConcurrentDictionary<InternetAddress, Remote> _bySender = new();
+    private readonly SenderIndex _bySender = new();
     private readonly ConcurrentDictionary<(VtepAddress Address, Vni Vni), Remote> _all = new();
     private readonly SegmentOptions _options;
     private readonly VtepAddress _self;
     private int _configuredVteps;
     private int _unnamed;
     private int _count;
+    private int _made;
 
     internal RemoteTable(SegmentOptions options, VtepAddress self)
     {
@@ -36,7 +37,8 @@ public sealed class RemoteTable
     /// <summary>True if a datagram from <paramref name="sender"/> may enter the segment; <paramref name="remote"/> is null if it is not known yet.</summary>
     internal bool Admits(InternetAddress sender, out Remote? remote)
     {
-        if (_bySender.TryGetValue(sender, out remote) && remote.IsAdmitted) return true;
+        remote = _bySender.Find(sender);
+        if (remote is not null && remote.IsAdmitted) return true;
         return _options.Admission == Admission.Any || Volatile.Read(ref _configuredVteps) == 0;
     }
 
@@ -60,13 +62,13 @@ public sealed class RemoteTable
     {
         if (!_all.TryGetValue((address, vni), out var remote))
         {
-            remote = _all[(address, vni)] = new Remote(address, vni, address == _self);
+            remote = _all[(address, vni)] = new Remote(address, vni, address == _self, _made++);
             Volatile.Write(ref _count, _count + 1);
             _unnamed++;
         }
 
         // Datagrams of a sender are counted where its canonical remote is: own port, own VNI; else the first one seen.
-        if ((address.Port == _self.Port && vni == _options.Vni) || !_bySender.ContainsKey(address.Address)) _bySender[address.Address] = remote;
+        if ((address.Port == _self.Port && vni == _options.Vni) || _bySender.Find(address.Address) is null) _bySender.Set(remote);
         return remote;
     }
 
@@ -107,13 +109,16 @@ public sealed class RemoteTable
     /// <summary>Forgets remotes that no entry has named since <paramref name="oldestMilliseconds"/>.</summary>
     internal void Forget(long oldestMilliseconds)
     {
+        HashSet<Remote>? forgotten = null;
         foreach (var (key, remote) in _all)
         {
             if (remote.ConfiguredEntries > 0 || remote.LastUsedMilliseconds >= oldestMilliseconds) continue;
             _all.TryRemove(key, out _);
             Volatile.Write(ref _count, _count - 1);
             _unnamed--;
-            if (_bySender.TryGetValue(key.Address.Address, out var bySender) && bySender == remote) _bySender.TryRemove(key.Address.Address, out _);
+            (forgotten ??= []).Add(remote);
         }
+
+        if (forgotten is not null) _bySender.Keep(remote => !forgotten.Contains(remote));
     }
 }

@@ -11,13 +11,20 @@ public sealed class ReplicationList
     /// <summary>Remotes a list may have: the cost of a broadcast is one send each.</summary>
     public const int MaxRemotes = 4096;
 
-    internal ReplicationList(ImmutableArray<Remote> remotes) => Remotes = remotes;
+    internal ReplicationList(ImmutableArray<Remote> remotes)
+    {
+        Remotes = remotes;
+        First = remotes.IsEmpty ? null : remotes[0];
+    }
 
     /// <summary>No destination at all.</summary>
     public static ReplicationList Empty { get; } = new([]);
 
     /// <summary>The remotes in the order they were added.</summary>
     public ImmutableArray<Remote> Remotes { get; }
+
+    /// <summary>The first remote; null if there is none.</summary>
+    internal Remote? First { get; }
 
     internal ReplicationList With(Remote remote) => Remotes.IsEmpty ? remote.Alone : new ReplicationList(Remotes.Add(remote));
 

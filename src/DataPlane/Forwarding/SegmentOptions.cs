@@ -15,7 +15,7 @@ public enum Admission
 /// <summary>What a segment is made with; the kernel's option names in parentheses.</summary>
 public sealed record SegmentOptions
 {
-    /// <summary>FDB entries if <see cref="MaxAddress"/> is 0: 24 bytes each, twice over.</summary>
+    /// <summary>FDB entries if <see cref="MaxAddress"/> is 0: 12 bytes each, twice over.</summary>
     public const int DefaultMaxAddress = 1 << 20;
 
     /// <summary>Seconds after which a silent station is forgotten if nothing else is said.</summary>

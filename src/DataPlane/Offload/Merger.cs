@@ -73,7 +73,7 @@ public sealed class Merger
                 return false;
         }
 
-        if (transport.Length <= transportSize || !IsRight(bytes, headers)) return false;
+        if (transport.Length <= transportSize) return false;
         _first = frame;
         _headers = headers;
         _headerLength = headers.TransportOffset + transportSize;
@@ -96,7 +96,8 @@ public sealed class Merger
         if (_headers.IsIPv4 ? !FollowsIPv4(first[network..], next[network..]) : !FollowsIPv6(first[network..], next[network..])) return false;
         var transport = _headers.TransportOffset;
         if (_isTcp ? !FollowsTcp(first[transport.._headerLength], next[transport..]) : !FollowsUdp(first[transport..], next[transport..])) return false;
-        if (!IsRight(next, _headers)) return false;
+        // The first is summed only now: most runs of small frames have but one, which goes on as it is, right or wrong.
+        if (!IsRight(next, _headers) || (Count == 1 && !IsRight(first, _headers))) return false;
 
         if (_headers.IsIPv4 && Count == 1)
             _identificationStep = (ushort)(BinaryPrimitives.ReadUInt16BigEndian(next[(network + 4)..]) - BinaryPrimitives.ReadUInt16BigEndian(first[(network + 4)..]));

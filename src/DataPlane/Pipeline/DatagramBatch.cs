@@ -122,10 +122,17 @@ public sealed class DatagramBatch
 
         new VxlanHeader(remote.Vni).Write(Frames.Slab.Slice(headerOffset, VxlanHeader.Size));
         var length = VxlanHeader.Size + frame.Length;
-        _datagrams[Count++] = new Datagram
-        {
-            FirstSlice = first, SlicesEach = _sliceCount - first, Count = 1, LengthEach = length, Length = length, FlowHash = flowHash, Remote = remote,
-        };
+        // Field by field: a value with a reference in it is otherwise built aside and copied by "rep movs", 10 ns a frame.
+        ref var datagram = ref _datagrams[Count++];
+        datagram.FirstSlice = first;
+        datagram.SlicesEach = _sliceCount - first;
+        datagram.Count = 1;
+        datagram.LengthEach = length;
+        datagram.Length = length;
+        datagram.FlowHash = flowHash;
+        datagram.Remote = remote;
+        datagram.Drop = null;
+        datagram.Dropped = 0;
         return true;
     }
 

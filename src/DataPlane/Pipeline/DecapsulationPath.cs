@@ -29,17 +29,17 @@ public sealed class DecapsulationPath
     private readonly StrangerLog _strangers;
     private FrozenDictionary<uint, SegmentPort> _ports = FrozenDictionary<uint, SegmentPort>.Empty;
 
-    // The batch under way: its clock, the segment and the remote of the datagram before, and what is not yet counted of the remote.
+    private readonly RemoteTally _tally = new();
+
+    // The batch under way: its clock, and the segment of the datagram before.
     private long _nowMilliseconds;
     private SegmentPort? _port;
-    private Remote? _remote;
-    private long _received;
-    private long _receivedBytes;
 
     // The run of mergeable frames under way.
     private SegmentPort? _runPort;
     private VxlanHeader _runHeader;
     private InternetAddress _runSender;
+    private Remote? _runRemote;
 
     /// <summary>Makes a path with its own buffers and no segments.</summary>
     /// <param name="underlay">Where datagrams come from.</param>
@@ -73,21 +73,23 @@ public sealed class DecapsulationPath
             // Several datagrams of one flow may stand one behind the other (UDP_GRO).
             ref var message = ref _frames[i];
             BytesTaken += message.Length;
-            var datagram = message;
             var isWhole = message.DatagramLength != 0 && IsUdpSuperFrame(message);
             var each = message.DatagramLength == 0 || isWhole ? message.Length : message.DatagramLength;
-            if (!isWhole) datagram.DatagramLength = 0;
-            for (var left = message.Length; ; datagram.Offset += each)
+            if (!isWhole) message.DatagramLength = 0;
+            var left = message.Length;
+            for (var offset = message.Offset; ; offset += each)
             {
-                datagram.Length = Math.Min(each, left);
-                TakeDatagram(datagram);
-                left -= datagram.Length;
+                // In the slot itself, which nobody needs any more: a copy just after its writes would stall.
+                message.Offset = offset;
+                message.Length = Math.Min(each, left);
+                TakeDatagram(ref message);
+                left -= each;
                 if (left <= 0) break;
             }
         }
 
         EndRun();
-        CountReceived(null);
+        _tally.Flush();
         _port = null;
         return _frames.Count;
     }
@@ -98,15 +100,15 @@ public sealed class DecapsulationPath
         && headers.Protocol == IpProtocol.Udp && headers.TransportOffset != 0
         && VxlanHeader.Size + headers.NetworkOffset + headers.IpLength == message.Length;
 
-    private void TakeDatagram(in Frame datagram)
+    private void TakeDatagram(ref Frame frame)
     {
-        if (!VxlanHeader.TryParse(_frames.Bytes(datagram), out var header)) // 2
+        if (!VxlanHeader.TryParse(_frames.Bytes(frame), out var header)) // 2
         {
             CountUnassigned(DropReason.Truncated);
             return;
         }
 
-        var frame = datagram;
+        var length = frame.Length;
         frame.Offset += VxlanHeader.Size;
         frame.Length -= VxlanHeader.Size;
         if (_merger.Count > 0)
@@ -115,8 +117,7 @@ public sealed class DecapsulationPath
             if (header == _runHeader && frame.Sender == _runSender && _merger.TryAppend(frame))
             {
                 _runPort!.Counters.Count(Counter.DatagramsReceived);
-                _received++;
-                _receivedBytes += datagram.Length;
+                if (_runRemote is not null) _tally.CountReceived(_runRemote, length);
                 if (_merger.IsClosed) EndRun();
                 return;
             }
@@ -138,10 +139,7 @@ public sealed class DecapsulationPath
 
         _port.Counters.Count(Counter.DatagramsReceived);
         var dropped = Take(_port, ref frame, header, out var sender);
-        if (sender != _remote) CountReceived(sender);
-        _received++;
-        _receivedBytes += datagram.Length;
-
+        if (sender is not null) _tally.CountReceived(sender, length);
         if (dropped is { } reason) _port.Counters.DropIn(reason);
     }
 
@@ -179,7 +177,7 @@ public sealed class DecapsulationPath
         }
         else if (port.Tap.TakesSuperFrames && _merger.TryStart(frame, headers, port.Tap.TakesUdpSuperFrames))
         {
-            (_runPort, _runHeader, _runSender) = (port, header, frame.Sender);
+            (_runPort, _runHeader, _runSender, _runRemote) = (port, header, frame.Sender, sender);
             return null;
         }
 
@@ -207,13 +205,6 @@ public sealed class DecapsulationPath
         var bytes = frame.Length;
         foreach (var slice in more) bytes += slice.Length;
         port.Counters.Count(Counter.TapSentBytes, bytes);
-    }
-
-    // Datagrams of one VTEP come in runs; its shared counters are touched once a run. Null stands for one that is not known (yet).
-    private void CountReceived(Remote? next)
-    {
-        _remote?.CountReceived(_received, _receivedBytes);
-        (_remote, _received, _receivedBytes) = (next, 0, 0);
     }
 
     private void CountUnassigned(DropReason reason)

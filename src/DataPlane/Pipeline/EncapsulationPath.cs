@@ -24,6 +24,7 @@ public sealed class EncapsulationPath
     private readonly IUnderlay _underlay;
     private readonly FrameBatch _frames;
     private readonly DatagramBatch _datagrams;
+    private readonly RemoteTally _tally = new();
     private readonly ulong _hashKey;
 
     /// <summary>Makes a path with its own buffers.</summary>
@@ -164,24 +165,18 @@ public sealed class EncapsulationPath
     private void Flush(SegmentPort port)
     {
         _underlay.Send(_datagrams);
-        for (var i = 0; i < _datagrams.Count;)
+        long allSent = 0;
+        for (var i = 0; i < _datagrams.Count; i++)
         {
-            // Datagrams to one remote come in runs; its shared counters are touched once a run.
-            var remote = _datagrams[i].Remote;
-            long sent = 0, bytes = 0, dropped = 0;
-            for (; i < _datagrams.Count && _datagrams[i].Remote == remote; i++)
-            {
-                ref var datagram = ref _datagrams[i];
-                if (datagram.Drop is { } reason) port.Counters.DropOut(reason, datagram.Dropped);
-                sent += datagram.Count - datagram.Dropped;
-                dropped += datagram.Dropped;
-                bytes += datagram.Dropped == 0 ? datagram.Length : (long)(datagram.Count - datagram.Dropped) * datagram.LengthEach;
-            }
-
-            port.Counters.Count(Counter.DatagramsSent, sent);
-            remote.CountSent(sent, bytes, dropped);
+            ref var datagram = ref _datagrams[i];
+            if (datagram.Drop is { } reason) port.Counters.DropOut(reason, datagram.Dropped);
+            var sent = datagram.Count - datagram.Dropped;
+            _tally.CountSent(datagram.Remote, sent, datagram.Dropped == 0 ? datagram.Length : (long)sent * datagram.LengthEach, datagram.Dropped);
+            allSent += sent;
         }
 
+        port.Counters.Count(Counter.DatagramsSent, allSent);
+        _tally.Flush();
         _datagrams.Clear();
     }
 }

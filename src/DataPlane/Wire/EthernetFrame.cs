@@ -19,7 +19,7 @@ public readonly ref struct EthernetFrame
     /// <summary>Tags looked past, at most; beyond them the payload counts as unknown. The kernel's flow dissector stops at two.</summary>
     public const int MaxTags = 4;
 
-    private const int SourceOffset = 6;
+    internal const int SourceOffset = 6;
     private const int TypeOffset = 12;
 
     private readonly ReadOnlySpan<byte> _bytes;
@@ -52,17 +52,29 @@ public readonly ref struct EthernetFrame
     /// <summary>Parses; false if shorter than <see cref="HeaderSize"/>. A tag cut short is taken for an unknown type.</summary>
     public static bool TryParse(ReadOnlySpan<byte> bytes, out EthernetFrame frame)
     {
-        frame = default;
+        if (!TryFindPayload(bytes, out var type, out var offset))
+        {
+            frame = default;
+            return false;
+        }
+
+        frame = new EthernetFrame(bytes, type, offset);
+        return true;
+    }
+
+    /// <summary>What <see cref="TryParse"/> finds, in registers.</summary>
+    internal static bool TryFindPayload(ReadOnlySpan<byte> bytes, out ushort type, out int offset)
+    {
+        type = 0;
+        offset = HeaderSize;
         if (bytes.Length < HeaderSize) return false;
-        var type = BinaryPrimitives.ReadUInt16BigEndian(bytes[TypeOffset..]);
-        var offset = HeaderSize;
+        type = BinaryPrimitives.ReadUInt16BigEndian(bytes[TypeOffset..]);
         for (var tags = 0; tags < MaxTags && type is EtherType.Vlan or EtherType.ServiceVlan && bytes.Length >= offset + TagSize; tags++)
         {
             type = BinaryPrimitives.ReadUInt16BigEndian(bytes[(offset + 2)..]);
             offset += TagSize;
         }
 
-        frame = new EthernetFrame(bytes, type, offset);
         return true;
     }
 }

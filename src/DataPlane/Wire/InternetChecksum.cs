@@ -28,7 +28,18 @@ public static class InternetChecksum
             bytes = bytes[(words.Length * Vector<byte>.Count)..];
         }
 
-        for (; bytes.Length >= 4; bytes = bytes[4..]) native += MemoryMarshal.Read<uint>(bytes);
+        for (; bytes.Length >= 8; bytes = bytes[8..])
+        {
+            var word = MemoryMarshal.Read<ulong>(bytes);
+            native += (uint)word + (word >> 32);
+        }
+
+        if (bytes.Length >= 4)
+        {
+            native += MemoryMarshal.Read<uint>(bytes);
+            bytes = bytes[4..];
+        }
+
         if (bytes.Length >= 2)
         {
             native += MemoryMarshal.Read<ushort>(bytes);

@@ -135,11 +135,67 @@ public sealed class RemoteTableTests
         var segment = Make();
         segment.Fdb.Learn(Mac(1), Address(2), 0);
         var remote = segment.Fdb.Lookup(Mac(1)).Remotes[0];
-        remote.CountSent(3, 300, 1);
-        remote.CountReceived(2, 200);
+        remote.Count(new RemoteCounters(3, 300, 0, 0, 1));
+        remote.Count(new RemoteCounters(0, 0, 2, 200, 0));
         segment.Fdb.Learn(Mac(1), Address(3), 0);
         segment.Fdb.Learn(Mac(1), Address(2), 0);
         Assert.Same(remote, segment.Fdb.Lookup(Mac(1)).Remotes[0]);
         Assert.Equal(new RemoteCounters(3, 300, 2, 200, 1), remote.Counters);
+    }
+
+    [Fact]
+    public void A_tally_loses_nothing_though_remotes_share_its_slots_and_workers_the_remotes()
+    {
+        var fdb = Make().Fdb;
+        for (var i = 0; i < 150; i++) fdb.Append(MacAddress.Zero, Vtep(2 + i), OwnVni, EntryKind.Permanent, 0);
+        var remotes = fdb.Default.Remotes;
+        void Work()
+        {
+            var tally = new RemoteTally();
+            for (var batch = 0; batch < 1000; batch++)
+            {
+                for (var i = 0; i < 64; i++)
+                {
+                    tally.CountSent(remotes[((batch * 7) + (i * 64)) % remotes.Length], 2, 30, 1);
+                    tally.CountReceived(remotes[(batch + i) % remotes.Length], 5);
+                }
+
+                tally.Flush();
+            }
+        }
+
+        var other = new Thread(Work);
+        other.Start();
+        Work();
+        other.Join();
+        Assert.Equal(
+            new RemoteCounters(256_000, 3_840_000, 128_000, 640_000, 128_000),
+            remotes.Select(remote => remote.Counters).Aggregate((a, b) => new RemoteCounters(
+                a.DatagramsSent + b.DatagramsSent, a.BytesSent + b.BytesSent, a.DatagramsReceived + b.DatagramsReceived, a.BytesReceived + b.BytesReceived, a.Drops + b.Drops)));
+    }
+
+    [Fact]
+    public void Senders_are_found_while_others_are_learned_and_forgotten()
+    {
+        var segment = Make(options => options with { AgeingSeconds = 1 });
+        for (var i = 0; i < 100; i++) segment.Fdb.Append(MacAddress.Zero, Vtep(1000 + i), OwnVni, EntryKind.Permanent, 0);
+        var isDone = false;
+        var missed = 0;
+        var reader = new Thread(() =>
+        {
+            while (!Volatile.Read(ref isDone))
+                for (var i = 0; i < 100; i++) if (!segment.Remotes.Admits(Address(1000 + i), out _)) missed++;
+        });
+        reader.Start();
+        for (var round = 0; round < 50; round++)
+        {
+            for (var i = 0; i < 200; i++) segment.Fdb.Learn(Mac((ulong)i), Address(2000 + (round * 200) + i), round * 5000);
+            segment.Fdb.AgeOut((round * 5000) + 3000);
+        }
+
+        Volatile.Write(ref isDone, true);
+        reader.Join();
+        Assert.Equal(0, missed);
+        Assert.Equal(100, segment.Remotes.Count);
     }
 }

@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using Sleeve.DataPlane.Buffers;
 using Sleeve.DataPlane.Forwarding;
 using Sleeve.DataPlane.Pipeline;
@@ -160,5 +161,113 @@ public sealed class ZeroAllocationTests
         AssertReceiptAllocatesNothing(strict, [(Craft.Vxlan(100, Tcp, flags: 0x88), 2)]);
         strict.Tap.Status = TapStatus.Down;
         AssertReceiptAllocatesNothing(strict, [(Craft.Vxlan(100, Tcp), 2)]);
+    }
+
+    // ---- super-frames, tags, IPv6 and many VTEPs ----
+
+    private const int SegmentSize = 1000;
+    private static readonly byte[] HereIp6 = Craft.Address6("fd00::1");
+    private static readonly byte[] ThereIp6 = Craft.Address6("fd00::2");
+    private static readonly (int, int)[] OneTag = [(0x8100, 7)];
+
+    public static TheoryData<bool, bool, bool> Flows() => new()
+    {
+        { true, false, false }, { true, true, false }, { false, false, false }, { false, true, false },
+        { true, false, true }, { true, true, true }, { false, false, true }, { false, true, true },
+    };
+
+    // A frame of a flow, its checksums right; as a super-frame of that payload, or the segment that starts at an offset of it.
+    private static byte[] FlowFrame(bool isTcp, bool isIPv6, bool isTagged, int payload, int offset = 0)
+    {
+        var transport = isTcp ? Craft.Tcp(1, 2, Craft.Fill(payload)) : Craft.Udp(1, 2, Craft.Fill(payload));
+        if (isTcp)
+        {
+            BinaryPrimitives.WriteUInt32BigEndian(transport.AsSpan(4), (uint)offset);
+            transport[13] = 0x10;
+        }
+
+        byte[] source = isIPv6 ? HereIp6 : Craft.U32(HereIp), destination = isIPv6 ? ThereIp6 : Craft.U32(ThereIp);
+        var protocol = isTcp ? (byte)6 : (byte)17;
+        BinaryPrimitives.WriteUInt16BigEndian(transport.AsSpan(isTcp ? 16 : 6), Craft.TransportChecksum(source, destination, protocol, transport));
+        var packet = isIPv6 ? Craft.IPv6(source, destination, protocol, transport) : Craft.IPv4(HereIp, ThereIp, protocol, transport, fragment: 0x4000);
+        var type = isIPv6 ? 0x86DD : 0x0800;
+        return isTagged ? Craft.Tagged(There, Here, OneTag, type, packet) : Craft.Ethernet(There, Here, type, packet);
+    }
+
+    private static OffloadFacts FactsOf(bool isTcp, bool isIPv6, bool isTagged)
+    {
+        var transport = (ushort)(14 + (isTagged ? 4 : 0) + (isIPv6 ? 40 : 20));
+        var kind = !isTcp ? SegmentKind.Udp : isIPv6 ? SegmentKind.TcpIPv6 : SegmentKind.TcpIPv4;
+        return new OffloadFacts(true, transport, isTcp ? (ushort)16 : (ushort)6, kind, SegmentSize, (ushort)(transport + (isTcp ? 20 : 8)));
+    }
+
+    [Theory]
+    [MemberData(nameof(Flows))]
+    public void Cutting_super_frames_and_finishing_checksums_allocate_nothing_whoever_they_go_to(bool isTcp, bool isIPv6, bool isTagged)
+    {
+        var facts = FactsOf(isTcp, isIPv6, isTagged);
+        var super = FlowFrame(isTcp, isIPv6, isTagged, 10 * SegmentSize);
+        var single = FlowFrame(isTcp, isIPv6, isTagged, 100);
+        var unfinished = new OffloadFacts(true, facts.ChecksumStart, facts.ChecksumOffset);
+        // To one VTEP, and to several of which one wants another VNI.
+        foreach (var isKnown in new[] { true, false })
+        {
+            using var host = MakeHost(2, 3, 4);
+            host.Segment.Fdb.Append(MacAddress.Zero, Segments.Vtep(8), new Vni(300), EntryKind.Permanent, 0);
+            if (isKnown) host.Segment.Fdb.Learn(MacAddress.FromValue(There), Segments.Address(2), 0);
+            AssertNothingAllocated(() =>
+            {
+                for (var i = 0; i < FrameBatch.DefaultCapacity; i++) host.Tap.Feed(i % 2 == 0 ? super : single, i % 2 == 0 ? facts : unfinished);
+                if (host.Encapsulation.Run(host.Port) != FrameBatch.DefaultCapacity) throw new InvalidOperationException("slots are missing");
+            });
+            Assert.True(host.Counters[Counter.SuperFramesCut] >= Frames / 2);
+            Assert.Equal(0, Balance.DropsOut(host.Counters));
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Flows))]
+    public void Merging_allocates_nothing(bool isTcp, bool isIPv6, bool isTagged)
+    {
+        byte[][] parts = [.. Enumerable.Range(0, 8).Select(i => Craft.Vxlan(100, FlowFrame(isTcp, isIPv6, isTagged, SegmentSize, i * SegmentSize)))];
+        var coalesced = Craft.Concat(parts);
+        foreach (var isCoalesced in new[] { true, false })
+        {
+            using var host = MakeHost(2);
+            host.Tap.TakesSuperFrames = host.Tap.TakesUdpSuperFrames = true;
+            if (isCoalesced)
+            {
+                var sender = Segments.Address(2);
+                AssertNothingAllocated(() =>
+                {
+                    for (var i = 0; i < FrameBatch.DefaultCapacity; i++) host.Underlay.Feed(coalesced, sender, parts[0].Length);
+                    if (host.Decapsulation.Run(0) != FrameBatch.DefaultCapacity) throw new InvalidOperationException("slots are missing");
+                });
+            }
+            else
+            {
+                AssertReceiptAllocatesNothing(host, [.. parts.Select(part => (part, 2))]);
+            }
+
+            Assert.True(host.Counters[Counter.SuperFramesMerged] > Frames / FrameBatch.DefaultCapacity);
+            Assert.Equal(host.Counters[Counter.DatagramsReceived], host.Counters[Counter.TapSent]);
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Flows))]
+    public void Small_frames_of_many_stations_and_VTEPs_allocate_nothing_either_way(bool isTcp, bool isIPv6, bool isTagged)
+    {
+        // More VTEPs than a tally has slots, so that they take them from each other.
+        int[] vteps = [.. Enumerable.Range(2, 100)];
+        using var host = MakeHost(vteps);
+        host.Tap.TakesSuperFrames = host.Tap.TakesUdpSuperFrames = true;
+        var frame = FlowFrame(isTcp, isIPv6, isTagged, 20);
+        AssertReceiptAllocatesNothing(host, [.. vteps.Select(vtep => (Craft.Vxlan(100, [.. frame[..6], .. Craft.Mac(Here + 8 + (ulong)vtep), .. frame[12..]]), vtep))]);
+        AssertSendAllocatesNothing(host, [.. vteps.Select(vtep => (byte[])[.. Craft.Mac(Here + 8 + (ulong)vtep), .. frame[6..]])]);
+        Assert.Equal(0, host.Counters[Counter.Flooded]);
+        var received = host.Segment.Remotes.All.Sum(remote => remote.Counters.DatagramsReceived);
+        var sent = host.Segment.Remotes.All.Sum(remote => remote.Counters.DatagramsSent);
+        Assert.Equal((host.Counters[Counter.DatagramsReceived], host.Counters[Counter.DatagramsSent]), (received, sent));
     }
 }
