@@ -29,12 +29,13 @@ public sealed class Vtep : IDisposable
     /// <exception cref="ErrnoException">
     /// bind: EADDRINUSE, the port is taken by a process or a kernel vxlan device; EADDRNOTAVAIL, the local address is not this host's.
     /// </exception>
+    /// <exception cref="TransmitOffloadException">The way of sending that the options name cannot be had.</exception>
     public Vtep(VtepOptions options, ILogger logger)
     {
         ArgumentNullException.ThrowIfNull(options);
         Options = options;
         _logger = logger;
-        _underlay = new UdpUnderlay(options);
+        _underlay = new UdpUnderlay(options, static () => NowMilliseconds);
         var hashKey = BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(8));
         _worker = new Worker(_underlay, hashKey, _strangers, OnWorkerFailure);
         _loggedOffload = TransmitOffload.Offload;

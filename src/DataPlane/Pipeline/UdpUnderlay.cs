@@ -17,18 +17,24 @@ public sealed class UdpUnderlay : IUnderlay, IDisposable
     private readonly Dictionary<FrameBatch, DatagramReceiver> _receivers = [];
     private readonly Dictionary<DatagramBatch, UdpTransmitter> _transmitters = [];
     private UdpTransmitter[] _allTransmitters = [];
+    private readonly Func<long> _clock;
     private readonly UnderlayTap? _tap;
     private readonly TunnelTransmitter? _tunnel;
     private readonly TransmitOffload _cut;
     private readonly string _cutReason;
     private readonly string? _refusal;
+    private readonly int _maxSegments = 1;
     private long _socketDrops;
 
     /// <summary>Opens and binds the sockets in the calling thread's network namespace.</summary>
     /// <exception cref="ErrnoException">bind: EADDRINUSE, the port is taken; EADDRNOTAVAIL, the local address is not this host's; EACCES, a port below 1024.</exception>
-    public UdpUnderlay(VtepOptions options)
+    /// <exception cref="TransmitOffloadException">The way of sending that the options name cannot be had.</exception>
+    /// <param name="options">What to open.</param>
+    /// <param name="clock">Milliseconds; any zero.</param>
+    public UdpUnderlay(VtepOptions options, Func<long> clock)
     {
         ArgumentNullException.ThrowIfNull(options);
+        _clock = clock;
         _receiver = new UnderlaySocket(!options.Local.IsIPv4);
         try
         {
@@ -36,6 +42,7 @@ public sealed class UdpUnderlay : IUnderlay, IDisposable
             _receiver.TrySet(LibC.SOL_SOCKET, LibC.SO_RXQ_OVFL, 1);
             if (_receiver.IsIPv6 && options.ZeroChecksum6Receive) _receiver.Set(LibC.IPPROTO_UDP, LibC.UDP_NO_CHECK6_RX, 1);
             (_cut, _cutReason) = ChooseCut(options);
+            if (_cut == Pipeline.TransmitOffload.UdpGso) _maxSegments = UdpGsoSelfTest.MaxSegments(!options.Local.IsIPv4);
             _tap = OpenTap(options, out var refusal);
             if (_tap is not null) _tunnel = new TunnelTransmitter(_tap, options);
             _refusal = refusal;
@@ -153,11 +160,11 @@ public sealed class UdpUnderlay : IUnderlay, IDisposable
         ArgumentNullException.ThrowIfNull(batch);
         if (!_transmitters.TryGetValue(batch, out var transmitter))
         {
-            _transmitters[batch] = transmitter = new UdpTransmitter(batch) { UsesGso = _cut == Pipeline.TransmitOffload.UdpGso, Tunnel = _tunnel };
+            _transmitters[batch] = transmitter = new UdpTransmitter(batch) { UsesGso = _cut == Pipeline.TransmitOffload.UdpGso, MaxSegments = _maxSegments, Tunnel = _tunnel };
             Volatile.Write(ref _allTransmitters, [.. _transmitters.Values]);
         }
 
-        transmitter.Send(_senders, Environment.TickCount64);
+        transmitter.Send(_senders, _clock());
     }
 
     /// <inheritdoc/>
