@@ -29,6 +29,7 @@ public sealed class Vtep : IDisposable
     /// <exception cref="ErrnoException">
     /// bind: EADDRINUSE, the port is taken by a process or a kernel vxlan device; EADDRNOTAVAIL, the local address is not this host's.
     /// </exception>
+    /// <exception cref="TransmitOffloadException">The way of sending that the options name cannot be had.</exception>
     public Vtep(VtepOptions options, ILogger logger)
     {
         ArgumentNullException.ThrowIfNull(options);
@@ -51,7 +52,7 @@ public sealed class Vtep : IDisposable
         try
         {
             for (var i = 0; i < _workers.Length; i++)
-                _workers[i] = new Worker(i, new UdpUnderlay(Options, i, _workers.Length), hashKey, _strangers, OnWorkerFailure);
+                _workers[i] = new Worker(i, new UdpUnderlay(Options, static () => NowMilliseconds, i, _workers.Length), hashKey, _strangers, OnWorkerFailure);
         }
         catch
         {

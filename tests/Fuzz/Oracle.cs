@@ -44,7 +44,7 @@ internal static class Oracle
         var headers = start - 14 - (4 * packet.Tags) + header;
         if (packet.IpLength <= Target.Mtu || headers >= Target.Mtu || packet.IpLength - headers <= Target.Mtu - headers) return new OffloadFacts(true, start, 16);
         var kind = packet.IpVersion == 4 ? SegmentKind.TcpIPv4 : SegmentKind.TcpIPv6;
-        return new OffloadFacts(true, start, 16, kind, (ushort)(Target.Mtu - headers), (ushort)(start + header));
+        return new OffloadFacts(true, start, 16, kind, (ushort)(Target.Mtu - headers), (ushort)(start + header), transport[13] >= 0x80);
     }
 
     /// <summary>What must become of a frame: an answer on the TAP, or datagrams and drops.</summary>

@@ -2,7 +2,7 @@ using System.Runtime.InteropServices;
 
 namespace Sleeve.DataPlane.Interop;
 
-// sys/epoll.h, sys/eventfd.h
+// sys/epoll.h, sys/eventfd.h, poll.h
 public static unsafe partial class LibC
 {
     public const int EPOLL_CLOEXEC = 0x80000;
@@ -14,6 +14,18 @@ public static unsafe partial class LibC
     public const uint EPOLLHUP = 0x10;
     public const int EFD_CLOEXEC = 0x80000;
     public const int EFD_NONBLOCK = 0x800;
+
+    public const short POLLIN = 1;
+
+    [LibraryImport(libc, SetLastError = true)]
+    public static partial int poll(pollfd* fds, nuint nfds, int timeout);
+
+    public struct pollfd
+    {
+        public int fd;
+        public short events;
+        public short revents;
+    }
 
     [LibraryImport(libc, SetLastError = true)]
     public static partial int epoll_create1(int flags);

@@ -81,11 +81,18 @@ public sealed unsafe class PacketSocket : IDisposable
         }
     }
 
-    /// <summary>Takes the next packet, never blocking.</summary>
+    /// <summary>Takes the next packet.</summary>
     /// <param name="buffer">Where its beginning goes.</param>
+    /// <param name="waitMilliseconds">How long to wait for one.</param>
     /// <returns>Bytes of the whole packet, which can be more than <paramref name="buffer"/> holds; 0 if there is none.</returns>
-    public int Receive(Span<byte> buffer)
+    public int Receive(Span<byte> buffer, int waitMilliseconds = 0)
     {
+        if (waitMilliseconds > 0)
+        {
+            var poll = new LibC.pollfd { fd = _fd.Number, events = LibC.POLLIN };
+            _ = LibC.poll(&poll, 1, waitMilliseconds);
+        }
+
         fixed (byte* start = buffer)
         {
             nint read;

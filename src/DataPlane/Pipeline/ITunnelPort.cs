@@ -28,6 +28,7 @@ public interface IDepartures : IDisposable
 {
     /// <summary>Takes the next one.</summary>
     /// <param name="packet">Where its beginning goes, from the outer IP header on.</param>
+    /// <param name="waitMilliseconds">How long to wait for it.</param>
     /// <returns>Bytes of the whole; 0 if there is none.</returns>
-    int Take(Span<byte> packet);
+    int Take(Span<byte> packet, int waitMilliseconds);
 }

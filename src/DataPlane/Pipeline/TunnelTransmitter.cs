@@ -20,11 +20,14 @@ public sealed class TunnelTransmitter
     // The device's queue may need a moment; only what is about to be sent again waits for it.
     private const int PatienceMilliseconds = 5;
 
+    // Other packets to the same port that leave meanwhile, at most.
+    private const int MaxLooked = 1024;
+
     private readonly ITunnelPort _port;
     private readonly InternetAddress _local;
     private readonly bool _hasChecksum;
     private readonly Dictionary<VtepAddress, TunnelPath> _paths = [];
-    private ushort _identification = (ushort)Environment.TickCount64;
+    private ushort _identification = (ushort)Random.Shared.Next();
     private long _nextCheck = long.MinValue;
     private long _sent;
     private long _refused;
@@ -137,20 +140,18 @@ public sealed class TunnelTransmitter
         var link = VxlanHeader.Size + plan.Headers.NetworkOffset;
         var transport = VxlanHeader.Size + plan.Headers.TransportOffset;
         var transportSize = plan.Headers.Protocol == IpProtocol.Tcp ? 8 : 4;
-        var end = Environment.TickCount64 + PatienceMilliseconds;
-        while (true)
+        var wait = 0;
+        for (var looked = 0; looked < MaxLooked; looked++)
         {
-            int length;
-            while ((length = Math.Min(departures.Take(packet), packet.Length)) > 0)
-            {
-                if (length < start + transport + transportSize) continue;
-                var seen = packet[start..length];
-                if (seen[..link].SequenceEqual(payload[..link]) && seen.Slice(transport, transportSize).SequenceEqual(payload.Slice(transport, transportSize))) return true;
-            }
-
-            if (Environment.TickCount64 >= end) return false;
-            Thread.Sleep(1);
+            var length = Math.Min(departures.Take(packet, wait), packet.Length);
+            if (length == 0 && wait > 0) return false;
+            wait = length == 0 ? PatienceMilliseconds : 0;
+            if (length < start + transport + transportSize) continue;
+            var seen = packet[start..length];
+            if (seen[..link].SequenceEqual(payload[..link]) && seen.Slice(transport, transportSize).SequenceEqual(payload.Slice(transport, transportSize))) return true;
         }
+
+        return false;
     }
 
     private TunnelPath PathTo(VtepAddress remote)

@@ -13,6 +13,31 @@ internal static class UdpGsoSelfTest
     private const int Parts = 3;
     private const int LastSize = 40;
 
+    /// <summary>The kernel's UDP_MAX_SEGMENTS: 64, and 128 since Linux 6.9.</summary>
+    internal static int MaxSegments(bool isIPv6)
+    {
+        const int Most = 128;
+        try
+        {
+            using var sender = new UnderlaySocket(isIPv6);
+            using var receiver = new UnderlaySocket(isIPv6);
+            byte[] loopback = isIPv6 ? [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1] : [127, 0, 0, 1];
+            if (receiver.TryBind(loopback, 0) != 0) return Most / 2;
+            var frames = new FrameBatch(capacity: 1);
+            using var outgoing = new DatagramSender(frames.Slab, 1, 1);
+            outgoing.Begin(loopback, receiver.LocalPort);
+            outgoing.AddSlice(frames.HeaderArenaOffset, Most);
+            outgoing.CutInto(1);
+            var errors = new int[1];
+            outgoing.Send(sender, 0, 1, errors);
+            return errors[0] == 0 ? Most : Most / 2;
+        }
+        catch (ErrnoException)
+        {
+            return Most / 2;
+        }
+    }
+
     /// <summary>True if the parts arrived whole, in order and in their sizes.</summary>
     internal static bool Passes(bool isIPv6)
     {

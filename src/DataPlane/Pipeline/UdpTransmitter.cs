@@ -9,9 +9,6 @@ namespace Sleeve.DataPlane.Pipeline;
 /// </summary>
 internal sealed class UdpTransmitter : IDisposable
 {
-    // The kernel's UDP_MAX_SEGMENTS before Linux 6.9; 128 since.
-    private const int MaxSegments = 64;
-
     // A message and the headers below it must stay within 65,535 bytes.
     private const int MaxMessageBytes = 65000;
     private const int MaxMessages = 1024;
@@ -31,6 +28,9 @@ internal sealed class UdpTransmitter : IDisposable
 
     /// <summary>Whether runs may go in one message.</summary>
     internal bool UsesGso { get; set; }
+
+    /// <summary>Datagrams of one message, at most: the kernel's UDP_MAX_SEGMENTS.</summary>
+    internal int MaxSegments { get; init; } = 64;
 
     /// <summary>Takes super-frames whole; null without an underlay TAP.</summary>
     internal TunnelTransmitter? Tunnel { get; init; }

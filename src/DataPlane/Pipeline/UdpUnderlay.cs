@@ -17,21 +17,26 @@ public sealed class UdpUnderlay : IUnderlay, IDisposable
     private readonly Dictionary<FrameBatch, DatagramReceiver> _receivers = [];
     private readonly Dictionary<DatagramBatch, UdpTransmitter> _transmitters = [];
     private UdpTransmitter[] _allTransmitters = [];
+    private readonly Func<long> _clock;
     private readonly UnderlayTap? _tap;
     private readonly TunnelTransmitter? _tunnel;
     private readonly TransmitOffload _cut;
     private readonly string _cutReason;
     private readonly string? _refusal;
+    private readonly int _maxSegments = 1;
     private long _socketDrops;
 
     /// <summary>Opens and binds the sockets in the calling thread's network namespace.</summary>
     /// <param name="options">What the sockets are set to.</param>
+    /// <param name="clock">Milliseconds; any zero.</param>
     /// <param name="worker">Whose sockets; where there are several workers, all must have theirs before datagrams are received.</param>
     /// <param name="workers">How many workers share the port to receive on.</param>
     /// <exception cref="ErrnoException">bind: EADDRINUSE, the port is taken; EADDRNOTAVAIL, the local address is not this host's; EACCES, a port below 1024.</exception>
-    public UdpUnderlay(VtepOptions options, int worker = 0, int workers = 1)
+    /// <exception cref="TransmitOffloadException">The way of sending that the options name cannot be had.</exception>
+    public UdpUnderlay(VtepOptions options, Func<long> clock, int worker = 0, int workers = 1)
     {
         ArgumentNullException.ThrowIfNull(options);
+        _clock = clock;
         _receiver = new UnderlaySocket(!options.Local.IsIPv4);
         try
         {
@@ -39,6 +44,7 @@ public sealed class UdpUnderlay : IUnderlay, IDisposable
             _receiver.TrySet(LibC.SOL_SOCKET, LibC.SO_RXQ_OVFL, 1);
             if (_receiver.IsIPv6 && options.ZeroChecksum6Receive) _receiver.Set(LibC.IPPROTO_UDP, LibC.UDP_NO_CHECK6_RX, 1);
             (_cut, _cutReason) = ChooseCut(options);
+            if (_cut == Pipeline.TransmitOffload.UdpGso) _maxSegments = UdpGsoSelfTest.MaxSegments(!options.Local.IsIPv4);
             _tap = OpenTap(options, out var refusal);
             if (_tap is not null) _tunnel = new TunnelTransmitter(_tap, options);
             _refusal = refusal;
@@ -169,11 +175,11 @@ public sealed class UdpUnderlay : IUnderlay, IDisposable
         ArgumentNullException.ThrowIfNull(batch);
         if (!_transmitters.TryGetValue(batch, out var transmitter))
         {
-            _transmitters[batch] = transmitter = new UdpTransmitter(batch) { UsesGso = _cut == Pipeline.TransmitOffload.UdpGso, Tunnel = _tunnel };
+            _transmitters[batch] = transmitter = new UdpTransmitter(batch) { UsesGso = _cut == Pipeline.TransmitOffload.UdpGso, MaxSegments = _maxSegments, Tunnel = _tunnel };
             Volatile.Write(ref _allTransmitters, [.. _transmitters.Values]);
         }
 
-        transmitter.Send(_senders, Environment.TickCount64);
+        transmitter.Send(_senders, _clock());
     }
 
     /// <inheritdoc/>

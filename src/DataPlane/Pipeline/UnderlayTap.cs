@@ -125,7 +125,7 @@ internal sealed class UnderlayTap : ITunnelPort, IDisposable
 
     private sealed class Departures(PacketSocket socket) : IDepartures
     {
-        public int Take(Span<byte> packet) => socket.Receive(packet);
+        public int Take(Span<byte> packet, int waitMilliseconds) => socket.Receive(packet, waitMilliseconds);
 
         public void Dispose() => socket.Dispose();
     }

@@ -30,7 +30,7 @@ public sealed class UdpUnderlayTests : IDisposable
         Port = (ushort)((IPEndPoint)free.LocalEndPoint!).Port;
         free.Dispose();
 
-        _underlay = new UdpUnderlay(new VtepOptions { Local = Loopback, Port = Port });
+        _underlay = new UdpUnderlay(new VtepOptions { Local = Loopback, Port = Port }, static () => 0);
         var segment = Segments.Make(self: new VtepAddress(InternetAddress.AnyIPv4, Port));
         segment.Fdb.Append(MacAddress.Zero, OtherAddress, Segments.OwnVni, EntryKind.Permanent, 0);
         _port = new SegmentPort(segment, new MemoryTap(), new Counters());
