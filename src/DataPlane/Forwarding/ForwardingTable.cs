@@ -122,7 +122,7 @@ public sealed class ForwardingTable
         if (!_options.Learning) return LearnResult.Skipped;
         var listsVersion = _lists.Version;
         var slots = Volatile.Read(ref _slots);
-        if (slots.FindToRefresh(source, out var index) is not 0 and var number)
+        if (slots.Find(source, out var index) is not 0 and var number)
         {
             var destinations = _lists.ListOf(number);
             var kind = _lists.KindOf(number);
