@@ -17,7 +17,6 @@ public sealed unsafe class DatagramReceiver : IDisposable
     private readonly byte* _controls;
     private readonly int[] _segmentSizes;
     private int _toReset;
-    private uint _overflows;
     private bool _isDisposed;
 
     /// <summary>Points every message at its slot.</summary>
@@ -52,9 +51,6 @@ public sealed unsafe class DatagramReceiver : IDisposable
 
     /// <summary>Datagrams a batch, at most.</summary>
     public int Capacity { get; }
-
-    /// <summary>Datagrams the socket dropped because its buffer was full, as of the last one received (SO_RXQ_OVFL); wraps at 2³².</summary>
-    public uint Overflows => _overflows;
 
     /// <summary>Receives what is there.</summary>
     /// <returns>Datagrams received; 0 if there are none. A pending error of the socket counts as none and is gone with this call.</returns>
@@ -113,8 +109,7 @@ public sealed unsafe class DatagramReceiver : IDisposable
             var header = (LibC.cmsghdr*)at;
             var length = (int)header->cmsg_len;
             if (length < ControlHeaderSize || length > left) break;
-            if (header->cmsg_level == LibC.SOL_SOCKET && header->cmsg_type == LibC.SO_RXQ_OVFL) _overflows = *(uint*)(at + ControlHeaderSize);
-            else if (header->cmsg_level == LibC.SOL_UDP && header->cmsg_type == LibC.UDP_GRO) segmentSize = *(int*)(at + ControlHeaderSize);
+            if (header->cmsg_level == LibC.SOL_UDP && header->cmsg_type == LibC.UDP_GRO) segmentSize = *(int*)(at + ControlHeaderSize);
             at += Align(length);
             left -= Align(length);
         }

@@ -19,8 +19,8 @@ public static unsafe partial class LibC
     public const int SO_ATTACH_FILTER = 26;
     public const int SO_SNDBUFFORCE = 32;
     public const int SO_RCVBUFFORCE = 33;
-    public const int SO_RXQ_OVFL = 40;
     public const int SO_ATTACH_REUSEPORT_CBPF = 51;
+    public const int SO_MEMINFO = 55;
 
     // linux/if_packet.h, linux/if_ether.h
     public const int AF_PACKET = 17;

@@ -46,6 +46,23 @@ public sealed unsafe class UnderlaySocket : IDisposable
         return LibC.getsockopt(_fd.Number, level, option, &value, &length) == 0 ? value : -1;
     }
 
+    /// <summary>
+    /// Datagrams it dropped because its buffer was full; wraps at 2³² (SO_MEMINFO, Linux 4.12; 0 before). Asked for and not received with each datagram
+    /// (SO_RXQ_OVFL): there the kernel copies from a place that its hardened usercopy forbids where the datagram is a TCP segment of a kernel VTEP on the same machine, and
+    /// kills the thread (seen on Linux 6.18: usercopy_abort below put_cmsg).
+    /// </summary>
+    public long Drops
+    {
+        get
+        {
+            const int Count = 9, DropsAt = 8; // SK_MEMINFO_VARS, SK_MEMINFO_DROPS of linux/sock_diag.h
+            var values = stackalloc uint[Count];
+            uint length = Count * sizeof(uint);
+            var known = LibC.getsockopt(_fd.Number, LibC.SOL_SOCKET, LibC.SO_MEMINFO, values, &length) == 0;
+            return known && length == Count * sizeof(uint) ? values[DropsAt] : 0;
+        }
+    }
+
     /// <summary>Binds to an address and port.</summary>
     /// <param name="address">4 or 16 bytes, network order; all zero for any.</param>
     /// <param name="port">0 to 65535; 0 lets the kernel choose.</param>

@@ -131,6 +131,7 @@ public sealed class DatagramBatch
         datagram.Length = length;
         datagram.FlowHash = flowHash;
         datagram.Remote = remote;
+        datagram.SuperFrame = 0;
         datagram.Drop = null;
         datagram.Dropped = 0;
         return true;

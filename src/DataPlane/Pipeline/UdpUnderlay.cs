@@ -24,7 +24,6 @@ public sealed class UdpUnderlay : IUnderlay, IDisposable
     private readonly string _cutReason;
     private readonly string? _refusal;
     private readonly int _maxSegments = 1;
-    private long _socketDrops;
 
     /// <summary>Opens and binds the sockets in the calling thread's network namespace.</summary>
     /// <param name="options">What the sockets are set to.</param>
@@ -41,7 +40,6 @@ public sealed class UdpUnderlay : IUnderlay, IDisposable
         try
         {
             if (!_receiver.TrySet(LibC.SOL_SOCKET, LibC.SO_RCVBUFFORCE, ReceiveBufferBytes)) _receiver.TrySet(LibC.SOL_SOCKET, LibC.SO_RCVBUF, ReceiveBufferBytes);
-            _receiver.TrySet(LibC.SOL_SOCKET, LibC.SO_RXQ_OVFL, 1);
             if (_receiver.IsIPv6 && options.ZeroChecksum6Receive) _receiver.Set(LibC.IPPROTO_UDP, LibC.UDP_NO_CHECK6_RX, 1);
             (_cut, _cutReason) = ChooseCut(options);
             if (_cut == Pipeline.TransmitOffload.UdpGso) _maxSegments = UdpGsoSelfTest.MaxSegments(!options.Local.IsIPv4);
@@ -118,7 +116,7 @@ public sealed class UdpUnderlay : IUnderlay, IDisposable
     public int ReceiveBuffer => _receiver.Get(LibC.SOL_SOCKET, LibC.SO_RCVBUF) / 2;
 
     /// <summary>Datagrams the receiving socket dropped because its buffer was full.</summary>
-    public long SocketDrops => Volatile.Read(ref _socketDrops);
+    public long SocketDrops => _receiver.Drops;
 
     /// <summary>Sending sockets open now.</summary>
     public int SourcePortsOpen => _senders.OpenCount;
@@ -158,7 +156,6 @@ public sealed class UdpUnderlay : IUnderlay, IDisposable
             _receivers[batch] = receiver = new DatagramReceiver(batch.Slab, batch.Capacity, FrameBatch.SlotSize, Offset);
 
         var count = receiver.Receive(_receiver);
-        Volatile.Write(ref _socketDrops, receiver.Overflows);
         for (var i = 0; i < count; i++)
         {
             ref var frame = ref batch.Add(receiver.LengthOf(i));

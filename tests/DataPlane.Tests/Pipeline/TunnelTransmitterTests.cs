@@ -156,6 +156,22 @@ public sealed class TunnelTransmitterTests
         Assert.Equal([2, 3, 4], rig.Port.Written.Select(written => written[24 + 14 + 19]));
     }
 
+    [Fact]
+    public void A_frame_that_takes_the_place_of_a_super_frame_in_the_batch_is_sent_itself()
+    {
+        using var rig = new Rig();
+        rig.Feed();
+        Assert.Empty(rig.Host.Send());
+        var (super, _) = rig.Feed();
+        var small = super[..200];
+        rig.Host.Tap.Feed(small);
+        var datagram = Assert.Single(rig.Host.Send());
+        Assert.Equal(Craft.Vxlan(100, small), datagram.Bytes);
+        rig.Host.Tap.Feed(small);
+        Assert.Equal(Craft.Vxlan(100, small), Assert.Single(rig.Host.Send()).Bytes);
+        Assert.Equal(2, rig.Port.Written.Count);
+    }
+
     private static byte[] Native(int value) => BitConverter.GetBytes((ushort)value);
 
     private sealed class Rig : IDisposable

@@ -8,6 +8,8 @@ internal static class LibC
     public const int SIGINT = 2;
     public const int SIGKILL = 9;
     public const int SIGTERM = 15;
+    public const int SIGCONT = 18;
+    public const int SIGSTOP = 19;
     public const int CLONE_NEWNET = 0x40000000;
     public const int MSG_DONTWAIT = 0x40;
     public const int SOL_PACKET = 263;

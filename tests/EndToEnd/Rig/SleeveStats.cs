@@ -14,6 +14,9 @@ public sealed class SleeveStats
     /// <summary>Every reason that counted something.</summary>
     public string Summary => string.Join(", ", _drops.Where(d => d.Value != 0).Select(d => $"{d.Key} {d.Value}"));
 
+    /// <summary>Datagrams that did not fit the receiving sockets.</summary>
+    public long SocketDrops { get; private set; }
+
     /// <summary>What each worker took: bytes from TAPs and from the underlay.</summary>
     public IReadOnlyList<(long Tap, long Underlay)> Workers => _workers;
 
@@ -44,7 +47,11 @@ public sealed class SleeveStats
         }
         else if (element.ValueKind == JsonValueKind.Object)
         {
-            foreach (var property in element.EnumerateObject()) Collect(property.Value);
+            foreach (var property in element.EnumerateObject())
+            {
+                if (property.Name == "socket_drops") SocketDrops += property.Value.GetInt64();
+                else Collect(property.Value);
+            }
         }
     }
 }
