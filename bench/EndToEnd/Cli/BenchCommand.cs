@@ -66,7 +66,7 @@ internal static class BenchCommand
         }
 
         var errors = TryRead(result, out var plan);
-        var sleeve = result.GetValue(Sleeve) ?? Path.Combine(root, "src/Control/bin/Release/net10.0/sleeve");
+        var sleeve = result.GetValue(Sleeve) ?? Environment.GetEnvironmentVariable("SLEEVE") ?? Path.Combine(root, "src/Control/bin/Release/net10.0/sleeve");
         if (!File.Exists(sleeve)) errors.Add($"--sleeve {sleeve}: there is no such file; bench/run builds it");
         if (Environment.GetEnvironmentVariable(InsideVariable) != "1") errors.Add("not inside namespaces of its own: use bench/run");
         foreach (var error in errors) Console.Error.WriteLine($"bench: {error}");

@@ -152,6 +152,12 @@ internal sealed partial class RouteNetlink : IDisposable
         if (!outcome.Succeeded) throw HostException.Of(Invariant($"set gso_max_size of {NameOf(index)} to {size}"), outcome);
     }
 
+    /// <summary>Takes the queueing discipline off a link, so that frames go to the driver at once (tc qdisc replace dev … root noqueue).</summary>
+    /// <returns>False if the kernel refuses, which costs memory and time but nothing else.</returns>
+    public bool TrySetNoQueue(int index) => Execute(
+        new NetlinkRequest(LibC.RTM_NEWQDISC, LibC.NLM_F_CREATE | LibC.NLM_F_REPLACE)
+            .Struct(new LibC.tcmsg { tcm_ifindex = index, tcm_parent = LibC.TC_H_ROOT }).Add(LibC.TCA_KIND, "noqueue")).Succeeded;
+
     /// <summary>Deletes a link.</summary>
     /// <returns>False if there was none (any more).</returns>
     public bool DeleteLink(int index)

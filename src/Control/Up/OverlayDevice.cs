@@ -107,6 +107,9 @@ internal sealed class OverlayDevice : IDisposable
 
         Link = _host.GetLink(_name);
         IsMade = existing is null;
+        // The kernel's vxlan device has no queueing discipline either. A multi-queue TAP would get one for each of 256 queues, some 6 MB, and
+        // what they hold back the TAP's own queue would drop.
+        if (IsMade) _host.TrySetNoQueue(Link.Index);
         if (Link.Tun is { IsMultiQueue: true, QueueCount: var held } && held > _queues.Count) throw InUse();
     }
 

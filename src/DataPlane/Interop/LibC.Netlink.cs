@@ -43,6 +43,9 @@ public static unsafe partial class LibC
 
     // linux/rtnetlink.h
     public const ushort RTM_NEWLINK = 16;
+    public const ushort RTM_NEWQDISC = 36;
+    public const uint TC_H_ROOT = 0xFFFFFFFF;
+    public const ushort TCA_KIND = 1;
     public const ushort RTM_DELLINK = 17;
     public const ushort RTM_GETLINK = 18;
     public const ushort RTM_SETLINK = 19;
@@ -203,6 +206,17 @@ public static unsafe partial class LibC
         public int ifi_index;
         public uint ifi_flags;
         public uint ifi_change;
+    }
+
+    public struct tcmsg
+    {
+        public byte tcm_family;
+        public byte tcm__pad1;
+        public ushort tcm__pad2;
+        public int tcm_ifindex;
+        public uint tcm_handle;
+        public uint tcm_parent;
+        public uint tcm_info;
     }
 
     public struct ifaddrmsg

@@ -138,6 +138,7 @@ public sealed class Worker : IDisposable
                 if (count > 0)
                 {
                     Volatile.Write(ref _spared, _spared + 1);
+                    _spinner.Looked(inVain: false);
                     return count;
                 }
 
@@ -145,6 +146,7 @@ public sealed class Worker : IDisposable
                 start = NowMicroseconds;
             }
             while (start < end && !_stopping);
+            _spinner.Looked(inVain: true);
         }
 
         Volatile.Write(ref _sleeps, _sleeps + 1);

@@ -37,6 +37,27 @@ public class SpinnerTests
         Assert.NotEqual(0, spinner.Budget(Spinner.BulkBytes - 1));
     }
 
+    [Fact]
+    public void Looks_in_vain_become_rare_and_common_again_once_they_pay()
+    {
+        var spinner = Willing();
+        var first = RestAfterVainLooks(spinner);
+        var second = RestAfterVainLooks(spinner);
+        Assert.Equal(2 * first, second);
+        for (var i = 0; i < 100; i++) spinner.Looked(inVain: false);
+        Assert.Equal(first, RestAfterVainLooks(spinner));
+    }
+
+    private static int RestAfterVainLooks(Spinner spinner)
+    {
+        spinner.Looked(inVain: true);
+        Assert.NotEqual(0, spinner.Budget(100));
+        spinner.Looked(inVain: true);
+        var sleeps = 0;
+        for (; spinner.Budget(100) == 0; sleeps++) spinner.Slept(1);
+        return sleeps;
+    }
+
     private static Spinner Willing()
     {
         var spinner = new Spinner();
