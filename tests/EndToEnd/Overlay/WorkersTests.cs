@@ -34,10 +34,10 @@ public sealed class WorkersTests(ITestOutputHelper output) : LabTest(output)
         pair.Lab.Log(string.Join(", ", taken.Select(static each => string.Create(CultureInfo.InvariantCulture, $"{each.Tap} out {each.Underlay} in"))));
         var busiest = Array.IndexOf(taken, taken.MaxBy(static each => each.Tap));
         Assert.True(taken[busiest].Tap > 20_000_000);
-        // Neighbour discovery and the like go their own ways, but they are few.
-        Assert.All(taken.Where((_, worker) => worker != busiest), static other => Assert.InRange(other.Tap, 0, 10_000));
-        Assert.All(taken.Where((_, worker) => worker != busiest), static other => Assert.InRange(other.Underlay, 0, 10_000));
-        Assert.True(taken[busiest].Underlay > 10_000);
+        // Neighbour discovery and the like go their own ways, but they are few. What comes back is a few dozen acknowledgements.
+        Assert.All(taken.Where((_, worker) => worker != busiest), static other => Assert.InRange(other.Tap, 0, 2_000));
+        Assert.All(taken.Where((_, worker) => worker != busiest), static other => Assert.InRange(other.Underlay, 0, 2_000));
+        Assert.True(taken[busiest].Underlay > 3_000);
     }
 
     [SkippableTheory]
