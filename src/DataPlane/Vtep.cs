@@ -114,6 +114,12 @@ public sealed class Vtep : IDisposable
     /// <summary>Whether the kernel hands over several datagrams of a flow at once (UDP_GRO).</summary>
     public bool IsCoalescing => _workers[0].Underlay.IsCoalescing;
 
+    /// <summary>Why the kernel does or does not.</summary>
+    public string CoalescingReason => _workers[0].Underlay.CoalescingReason;
+
+    /// <summary>Messages received that held several datagrams.</summary>
+    public long CoalescedMessages => _workers.Sum(static worker => worker.Underlay.CoalescedMessages);
+
     /// <summary>Datagrams the receiving sockets dropped because their buffers were full.</summary>
     public long SocketDrops => _workers.Sum(static worker => worker.Underlay.SocketDrops);
 

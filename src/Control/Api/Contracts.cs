@@ -99,6 +99,8 @@ internal sealed record RuntimeJson(int Gen0Collections, int Gen1Collections, int
 /// <param name="TxTunnelRefused">Super-frames that it refused; they were sent again, cut.</param>
 /// <param name="TxTunnelEaten">Super-frames that were watched and not seen leaving; they were sent again, cut.</param>
 /// <param name="RxOffload">"udp-gro" if the kernel hands over several datagrams at once, else "none".</param>
+/// <param name="RxOffloadReason">Why that way.</param>
+/// <param name="RxOffloadMessages">Messages received that held several datagrams.</param>
 /// <param name="Workers">The threads that move frames.</param>
 /// <param name="Steering">What gives a flow its worker: "inner-flow" (our program in the kernel), "kernel" (it may move flows), or "one-worker".</param>
 /// <param name="Drops">Datagrams that no segment could be found for, by reason.</param>
@@ -120,6 +122,8 @@ internal sealed record VtepStatsJson(
     long TxTunnelRefused,
     long TxTunnelEaten,
     string RxOffload,
+    string RxOffloadReason,
+    long RxOffloadMessages,
     IReadOnlyList<WorkerJson> Workers,
     string Steering,
     IReadOnlyList<DropJson> Drops,

@@ -31,6 +31,8 @@ internal static class StatsRoutes
         state.Vtep.TunnelMessages.Refused,
         state.Vtep.TunnelMessages.Eaten,
         state.Vtep.IsCoalescing ? "udp-gro" : "none",
+        state.Vtep.CoalescingReason,
+        state.Vtep.CoalescedMessages,
         [.. state.Vtep.Workers.Select(static (worker, number) => new WorkerJson(
             number, worker.BytesTaken.Out, worker.BytesTaken.In, worker.Sleeps.Sleeps, worker.Sleeps.Spared, worker.Underlay.SocketDrops))],
         Steering(state),

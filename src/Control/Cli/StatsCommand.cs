@@ -67,7 +67,7 @@ internal static class StatsCommand
         Write($"    tx-offload: {vtep.TxOffload} ({vtep.TxOffloadReason}), {vtep.TxOffloadMessages} messages cut by the kernel, {vtep.TxOffloadRefused} refused");
         if (vtep.TxOffload == "tunnel-gso" || vtep.TxTunnelMessages + vtep.TxTunnelRefused > 0)
             Write($"    tunnel-gso: {vtep.TxTunnelMessages} super-frames sent whole, {vtep.TxTunnelRefused} refused, {vtep.TxTunnelEaten} eaten on their way out");
-        Write($"    rx-offload: {vtep.RxOffload}");
+        Write($"    rx-offload: {vtep.RxOffload} ({vtep.RxOffloadReason}), {vtep.RxOffloadMessages} messages of several datagrams");
         Write($"    workers: {vtep.Workers.Count}, steering: {vtep.Steering}");
         foreach (var worker in vtep.Workers)
             Write($"        {worker.Worker}: {worker.TapBytes} bytes from TAPs, {worker.UnderlayBytes} from the underlay, {worker.Sleeps} sleeps, {worker.SleepsSpared} spared");

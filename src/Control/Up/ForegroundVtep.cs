@@ -211,7 +211,7 @@ internal sealed class ForegroundVtep : IAsyncDisposable
             $"underlay {(vtep.Local.IsUnspecified ? "address by route" : vtep.Local)}, UDP port {vtep.Port}, source ports {vtep.SourcePortMin}-{vtep.SourcePortMax} "
             + $"(at most {_vtep.SourcePortsLimit} open), receive buffer {Size(buffer)}{shortfall}");
         _logger.Say(WorkersLine());
-        _logger.Say($"tx-offload {_vtep.TransmitOffload.Offload.Name()} ({_vtep.TransmitOffload.Reason}), rx-offload {(_vtep.IsCoalescing ? "udp-gro" : "none")}");
+        _logger.Say($"tx-offload {_vtep.TransmitOffload.Offload.Name()} ({_vtep.TransmitOffload.Reason}), rx-offload {(_vtep.IsCoalescing ? "udp-gro" : "none")} ({_vtep.CoalescingReason})");
         _logger.Say(_options.Remotes.Count == 0
             ? "no remote yet: add one with sleeve fdb append 00:00:00:00:00:00, or let them be learned; datagrams of any VTEP are admitted until one is configured"
             : $"broadcast, unknown and multicast frames go to {string.Join(", ", _options.Remotes)}; {(_options.Segments[0].Admission == Admission.Any ? "datagrams of any VTEP are admitted" : "only configured VTEPs are admitted")}");

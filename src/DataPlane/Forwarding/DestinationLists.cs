@@ -16,8 +16,8 @@ internal sealed class DestinationLists
     /// <summary>Changes before a number changes its meaning. Read it before the number and after list and kind: if it is the same, so are they.</summary>
     internal int Version => Volatile.Read(ref _version);
 
-    /// <summary>Whether a list can be given a number that has none yet.</summary>
-    internal bool HasRoom => _last < StationSlots.MaxNumber || _free.Count > 0;
+    /// <summary>Whether a list has a number or can be given one.</summary>
+    internal bool HasRoomFor(ReplicationList list, EntryKind kind) => _last < StationSlots.MaxNumber || _free.Count > 0 || _numbers.ContainsKey((list, kind));
 
     /// <summary>The VTEPs of an entry.</summary>
     internal ReplicationList ListOf(int number) => Volatile.Read(ref Volatile.Read(ref _meanings)[number].List);

@@ -153,8 +153,8 @@ public sealed class ForwardingTable
             // Another worker may have been faster.
             if (IsBehind(before, sender)) return LearnResult.Known;
             if (number != 0 && _lists.KindOf(number) != EntryKind.Dynamic) return LearnResult.Conflict;
-            if (!_lists.HasRoom || (number == 0 && Count >= _options.EntryLimit)) return LearnResult.Skipped;
-            if (!_remotes.TryGetLearned(sender, nowMilliseconds, out var remote)) return LearnResult.Skipped;
+            if (number == 0 && Count >= _options.EntryLimit) return LearnResult.Skipped;
+            if (!_remotes.TryGetLearned(sender, nowMilliseconds, out var remote) || !_lists.HasRoomFor(remote.Alone, EntryKind.Dynamic)) return LearnResult.Skipped;
             if (number == 0) Insert(source, EntryKind.Dynamic, remote.Alone, nowMilliseconds);
             else Overwrite(index, EntryKind.Dynamic, remote.Alone, nowMilliseconds);
             return number == 0 ? LearnResult.Learned : LearnResult.Moved;
@@ -346,7 +346,7 @@ public sealed class ForwardingTable
     {
         var before = DestinationsOf(mac, out var kindBefore);
         if (before.Remotes.IsEmpty && Count >= _options.EntryLimit) return TableResult.Full;
-        if (!destinations.Remotes.IsEmpty && !_lists.HasRoom) return TableResult.Full;
+        if (!destinations.Remotes.IsEmpty && !_lists.HasRoomFor(destinations, kind)) return TableResult.Full;
         Reconfigure(
             kindBefore == EntryKind.Dynamic ? [] : before.Remotes.AsSpan(), kind == EntryKind.Dynamic ? [] : destinations.Remotes.AsSpan(), nowMilliseconds);
         foreach (var remote in destinations.Remotes) remote.LastUsedMilliseconds = nowMilliseconds;

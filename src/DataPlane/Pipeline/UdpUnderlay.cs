@@ -23,6 +23,7 @@ public sealed class UdpUnderlay : IUnderlay, IDisposable
     private readonly TransmitOffload _cut;
     private readonly string _cutReason;
     private readonly string? _refusal;
+    private long _coalescedMessages;
     private readonly int _maxSegments = 1;
 
     /// <summary>Opens and binds the sockets in the calling thread's network namespace.</summary>
@@ -42,14 +43,14 @@ public sealed class UdpUnderlay : IUnderlay, IDisposable
             if (!_receiver.TrySet(LibC.SOL_SOCKET, LibC.SO_RCVBUFFORCE, ReceiveBufferBytes)) _receiver.TrySet(LibC.SOL_SOCKET, LibC.SO_RCVBUF, ReceiveBufferBytes);
             if (_receiver.IsIPv6 && options.ZeroChecksum6Receive) _receiver.Set(LibC.IPPROTO_UDP, LibC.UDP_NO_CHECK6_RX, 1);
             (_cut, _cutReason) = ChooseCut(options);
-            if (_cut == Pipeline.TransmitOffload.UdpGso) _maxSegments = UdpGsoSelfTest.MaxSegments(!options.Local.IsIPv4);
+            if (_cut == Pipeline.TransmitOffload.UdpGso) _maxSegments = UdpOffloadSelfTest.MaxSegments(!options.Local.IsIPv4);
             _tap = OpenTap(options, out var refusal);
             if (_tap is not null) _tunnel = new TunnelTransmitter(_tap, options);
             _refusal = refusal;
             var ways = (tunnel: _tunnel is not null, gso: _cut == Pipeline.TransmitOffload.UdpGso);
             if (options.TransmitOffload == Pipeline.TransmitOffload.TunnelGso && !ways.tunnel) throw new TransmitOffloadException($"tunnel-gso cannot be had: {refusal}");
             if (options.TransmitOffload == Pipeline.TransmitOffload.UdpGso && !ways.gso) throw new TransmitOffloadException($"udp-gso cannot be had: {_cutReason}");
-            IsCoalescing = options.ReceiveOffload && _receiver.TrySet(LibC.SOL_UDP, LibC.UDP_GRO, 1);
+            (IsCoalescing, CoalescingReason) = ChooseCoalescing(options);
             // Any address of the host, as the kernel's device: local is only what is sent from.
             Span<byte> any = stackalloc byte[16];
             any.Clear();
@@ -99,6 +100,12 @@ public sealed class UdpUnderlay : IUnderlay, IDisposable
     /// <summary>Whether the kernel hands over several datagrams of a flow at once (UDP_GRO).</summary>
     public bool IsCoalescing { get; }
 
+    /// <summary>Why it does or does not.</summary>
+    public string CoalescingReason { get; }
+
+    /// <summary>Messages received that held several datagrams.</summary>
+    public long CoalescedMessages => Volatile.Read(ref _coalescedMessages);
+
     /// <summary>
     /// Has the kernel give the datagrams of an inner flow to one worker's socket, the worker that <paramref name="steering"/> gives its frames to as well.
     /// </summary>
@@ -132,9 +139,20 @@ public sealed class UdpUnderlay : IUnderlay, IDisposable
         var hasChecksum = isIPv6 ? !options.ZeroChecksum6Transmit : options.UdpChecksum;
         if (options.TransmitOffload == Pipeline.TransmitOffload.None) return (Pipeline.TransmitOffload.None, "switched off");
         if (!hasChecksum) return (Pipeline.TransmitOffload.None, "UDP checksums are off, and the kernel cuts only what has one");
-        return UdpGsoSelfTest.Passes(isIPv6)
+        return UdpOffloadSelfTest.Cuts(isIPv6)
             ? (Pipeline.TransmitOffload.UdpGso, "self-test passed")
             : (Pipeline.TransmitOffload.None, "the self-test of UDP_SEGMENT failed on this kernel");
+    }
+
+    private (bool IsCoalescing, string Reason) ChooseCoalescing(VtepOptions options)
+    {
+        if (!options.ReceiveOffload) return (false, "switched off");
+        // What is not cut arrives in parts on loopback, too: then there is nothing to test it with.
+        var isTested = _cut == Pipeline.TransmitOffload.UdpGso;
+        if (isTested && !UdpOffloadSelfTest.Coalesces(!options.Local.IsIPv4)) return (false, "the self-test of UDP_GRO failed on this kernel");
+        return _receiver.TrySet(LibC.SOL_UDP, LibC.UDP_GRO, 1)
+            ? (true, isTested ? "self-test passed" : "not tested, for want of UDP_SEGMENT")
+            : (false, "this kernel has no UDP_GRO");
     }
 
     private static UnderlayTap? OpenTap(VtepOptions options, out string? refusal)
@@ -161,6 +179,7 @@ public sealed class UdpUnderlay : IUnderlay, IDisposable
             ref var frame = ref batch.Add(receiver.LengthOf(i));
             frame.Offset -= VxlanHeader.Size;
             frame.DatagramLength = receiver.SegmentSizeOf(i);
+            if (frame.DatagramLength != 0) _coalescedMessages++;
             var address = receiver.AddressOf(i);
             frame.Sender = address.Length == 4 ? InternetAddress.ReadIPv4(address) : InternetAddress.ReadIPv6(address);
         }

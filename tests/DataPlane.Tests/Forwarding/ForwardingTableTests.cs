@@ -295,6 +295,22 @@ public sealed class ForwardingTableTests
     }
 
     [Fact]
+    public void Stations_are_behind_65535_different_VTEPs_and_not_one_more()
+    {
+        const int Most = 65_535;
+        var fdb = Make().Fdb;
+        for (var i = 0; i < Most; i++) Assert.Equal(TableResult.Done, Add(fdb, Mac((ulong)i), 2 + i));
+        Assert.Equal(TableResult.Full, Add(fdb, Mac(Most), 2 + Most));
+        Assert.Equal(LearnResult.Skipped, fdb.Learn(Mac(Most), Address(2 + Most), 0));
+        // Behind one that is known there is room.
+        Assert.Equal(TableResult.Done, Add(fdb, Mac(Most), 2));
+        Assert.Equal(Vtep(1 + Most), fdb.Lookup(Mac(Most - 1)).Remotes[0].Address);
+
+        Assert.Equal(TableResult.Done, fdb.Delete(Mac(7), null, OwnVni, 0));
+        Assert.Equal(TableResult.Done, Add(fdb, Mac(7), 2 + Most));
+    }
+
+    [Fact]
     public void A_hundred_thousand_stations_come_and_half_of_them_go()
     {
         const int Stations = 100_000;
