@@ -28,8 +28,8 @@ public enum LearnResult
 /// silence for the ageing time removes it; static and permanent entries neither move nor age, and a frame that contradicts one is dropped;
 /// 00:00:00:00:00:00 holds the default destinations of whatever has no entry; only it and group addresses may have more than one.
 /// <para>
-/// Look-ups and refreshes take no lock and come from any thread. A change takes the lock; the data plane skips a change rather than wait
-/// for it. Entries stand in <see cref="StationSlots"/>; deletion moves later ones back, under a version that readers check before they
+/// Look-ups and refreshes take no lock and come from any thread. A change takes the lock; the data plane waits for it a little, since another
+/// worker is done in a microsecond, and then skips the change, since a listing of a million entries is not. Entries stand in <see cref="StationSlots"/>; deletion moves later ones back, under a version that readers check before they
 /// believe that something is absent.
 /// </para>
 /// </summary>
@@ -38,6 +38,9 @@ public sealed class ForwardingTable
     private const int FirstCapacity = 64;
     private const int MaxRetries = 8;
     private const int SweepSlots = 1 << 16;
+
+    // Less than the socket's buffer holds at full rate.
+    private const int PatienceMilliseconds = 10;
 
     private readonly Lock _writers = new();
     private readonly SegmentOptions _options;
@@ -54,6 +57,9 @@ public sealed class ForwardingTable
     private long _defaultSeenMilliseconds;
     private int _count;
     private int _version;
+
+    // Nobody waits a second time for the same holder of the lock: a flood of new stations would stand still as long as it.
+    private volatile bool _impatient;
 
     internal ForwardingTable(SegmentOptions options, RemoteTable remotes, VtepAddress self)
     {
@@ -145,9 +151,15 @@ public sealed class ForwardingTable
 
     private LearnResult LearnNew(MacAddress source, InternetAddress sender, long nowMilliseconds)
     {
-        if (!_writers.TryEnter()) return LearnResult.Skipped;
+        if (!_writers.TryEnter(_impatient ? 0 : PatienceMilliseconds))
+        {
+            _impatient = true;
+            return LearnResult.Skipped;
+        }
+
         try
         {
+            _impatient = false;
             var number = _slots.Find(source, out var index);
             var before = number == 0 ? ReplicationList.Empty : _lists.ListOf(number);
             // Another worker may have been faster.

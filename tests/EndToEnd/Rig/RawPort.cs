@@ -9,12 +9,13 @@ namespace Sleeve.EndToEnd.Rig;
 public sealed class RawPort(Host host, string device) : IDisposable
 {
     private readonly PacketSocket _socket = new(host, device);
+    private int _sent;
 
     /// <summary>Sends a frame into the tunnel.</summary>
     public void Send(ReadOnlySpan<byte> frame)
     {
         _socket.Send(frame);
-        SleeveProgram.LetPass();
+        SleeveProgram.LetPass(_sent++);
     }
 
     /// <summary>The next frame out of the tunnel, or null.</summary>

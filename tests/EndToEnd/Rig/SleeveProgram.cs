@@ -19,9 +19,10 @@ public static class SleeveProgram
     /// <summary>
     /// Waits, where there are several workers, until a frame that was just sent is through: only frames of one flow have an order, and tests send many flows.
     /// </summary>
-    public static void LetPass()
+    /// <param name="sentBefore">How much the same sender has sent: at first the workers still compile their code, on the core that the test is on.</param>
+    public static void LetPass(int sentBefore)
     {
-        if (Workers > 1) Thread.Sleep(1);
+        if (Workers > 1) Thread.Sleep(sentBefore < 50 ? 25 : 2);
     }
 
     /// <summary>The command words to start it.</summary>

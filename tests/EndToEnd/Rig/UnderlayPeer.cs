@@ -21,6 +21,7 @@ public sealed class UnderlayPeer : IDisposable
     private const int Ipv6MtuDiscover = 23;
 
     private readonly Socket _socket;
+    private int _sent;
     private readonly byte[] _buffer = new byte[70_000];
 
     /// <summary>Opens it in a host, on its underlay address unless another is given.</summary>
@@ -45,7 +46,7 @@ public sealed class UnderlayPeer : IDisposable
     public void Send(ReadOnlySpan<byte> datagram, IPAddress to, int port = 4789)
     {
         _socket.SendTo(datagram, new IPEndPoint(to, port));
-        SleeveProgram.LetPass();
+        SleeveProgram.LetPass(_sent++);
     }
 
     /// <summary>The next datagram with at least a VXLAN and an Ethernet header, or null.</summary>
