@@ -26,6 +26,7 @@ internal sealed class ForegroundVtep : IAsyncDisposable
     private UnderlayDevice? _underlayDevice;
     private Vtep? _vtep;
     private LinkMonitor? _monitor;
+    private PathMtuKeeper? _pathMtus;
     private ApiServer? _api;
     private string? _fault;
 
@@ -90,6 +91,9 @@ internal sealed class ForegroundVtep : IAsyncDisposable
         _monitor = LinkMonitor.Start(
             _tapNamespace, [.. _devices.Select(static device => device.Link.Index)], OnLinkChange, fault => Fail($"watching links failed: {fault.Message}"));
         foreach (var device in _devices) device.SetUp();
+        _pathMtus = PathMtuKeeper.Start(
+            [.. _segments.Values.Select(static attached => attached.Segment)], _options.Vtep.Local, _options.PathMtu, static () => Vtep.NowMilliseconds,
+            fault => _logger.Say($"watching routes failed: path MTUs stay as they are: {fault.Message}"));
         _vtep.Start();
         _api = await ApiServer.StartAsync(SocketPaths(), new VtepState(_vtep, _segments), _stop.Token);
         await WaitUntilRunningAsync(_tapHost);
@@ -154,11 +158,15 @@ internal sealed class ForegroundVtep : IAsyncDisposable
     {
         var self = new VtepAddress(_options.Vtep.Local, _options.Vtep.Port);
         var segment = new Segment(options, self) { DeviceMac = device.Link.Mac, Mtu = device.Link.Mtu };
+        segment.IsBridgePort = IsBridgePort(device.Link);
         segment.SetUp(device.Link.IsUp, Vtep.NowMilliseconds);
         foreach (var remote in _options.Remotes)
             segment.Fdb.Append(MacAddress.Zero, new VtepAddress(remote, self.Port), options.Vni, EntryKind.Permanent, Vtep.NowMilliseconds);
         return _vtep!.AddSegment(segment, device.Queues);
     }
+
+    // Of Linux or of Open vSwitch, as the kernel's netif_is_any_bridge_port.
+    private bool IsBridgePort(LinkInfo link) => link.MasterIndex != 0 && _tapHost!.FindLink(link.MasterIndex) is { Kind: "bridge" or "openvswitch" };
 
     private void OnLinkChange(LinkChange change)
     {
@@ -166,6 +174,7 @@ internal sealed class ForegroundVtep : IAsyncDisposable
         var segment = _segments[device.Name].Segment;
         segment.DeviceMac = change.Now.Mac;
         segment.Mtu = change.Now.Mtu;
+        segment.IsBridgePort = IsBridgePort(change.Now);
         if (change.Changes.HasFlag(LinkChanges.Deleted))
         {
             device.MarkGone();
@@ -244,6 +253,7 @@ internal sealed class ForegroundVtep : IAsyncDisposable
     {
         if (_api is not null) await _api.DisposeAsync();
         _monitor?.Dispose();
+        _pathMtus?.Dispose();
         _vtep?.Dispose();
         _underlayDevice?.Dispose();
         for (var i = _devices.Count - 1; i >= 0; i--) _devices[i].Dispose();

@@ -45,6 +45,18 @@ public sealed record SegmentOptions
     /// <summary>Drop datagrams with a reserved bit set, as the kernel does; RFC 7348, section 5 says ignore them. Default false.</summary>
     public bool Strict { get; init; }
 
+    /// <summary><see cref="MssClamp"/> for the path MTU's own.</summary>
+    public const int MssClampAuto = -1;
+
+    /// <summary>The least segment size that <see cref="MssClamp"/> asks of anybody.</summary>
+    public const int LeastMss = 64;
+
+    /// <summary>
+    /// The most that the maximum segment size of an inner TCP connection may be, either way, in bytes (--mss-clamp); 0 leaves it alone,
+    /// <see cref="MssClampAuto"/> takes what fits the path to the VTEP. Default 0.
+    /// </summary>
+    public int MssClamp { get; init; }
+
     internal long AgeingMilliseconds => (AgeingSeconds == 0 ? DefaultAgeingSeconds : AgeingSeconds) * 1000L;
 
     internal int EntryLimit => MaxAddress == 0 ? DefaultMaxAddress : MaxAddress;
