@@ -53,7 +53,7 @@ public sealed class GroupPolicyTests(ITestOutputHelper output) : ConformanceTest
         byte[][] frames = [.. Enumerable.Range(0, 6).Select(i => Frames.Unique(Local, Frames.Mac(0x61 + i)))];
         uint[] policies = [0, 10, 19, 9, 20, 20 | Applied];
         Assert.Equal([frames[0], frames[1], frames[2], frames[5]], stage.WhatComesOf(frames.Zip(policies, WithPolicy)));
-        stage.AssertDropped("policy_denied", 2);
+        stage.AssertDropped("PolicyDenied", 2);
         stage.AssertNothingLearnedBut(Remote, Frames.Mac(0x61), Frames.Mac(0x62), Frames.Mac(0x63), Frames.Mac(0x66));
     }
 
@@ -68,7 +68,7 @@ public sealed class GroupPolicyTests(ITestOutputHelper output) : ConformanceTest
         var stage = Given(with: options => options with { Gbp = gbp ? "1" : null, Strict = strict });
         var frame = Frames.Unique(Local, Remote);
         Assert.Equal(taken ? [frame] : [], stage.WhatComesOf(WithPolicy(frame, 42)));
-        if (!taken) stage.AssertDropped("reserved_bits", 1);
+        if (!taken) stage.AssertDropped("ReservedBits", 1);
     }
 
     [SkippableTheory]
@@ -100,7 +100,7 @@ public sealed class GroupPolicyTests(ITestOutputHelper output) : ConformanceTest
         kernel.Run("nft flush chain inet t out");
         kernel.Run($"nft add rule inet t out oifname {device} ip protocol icmp meta mark set 8");
         Assert.NotEqual(0, pair.One.Host.Try($"ping -c 3 -i 0.2 -W 1 {Pair.Overlay2}").ExitCode);
-        Assert.True(((SleeveVtep)pair.One).Stats().Drops("policy_denied") >= 3);
+        Assert.True(((SleeveVtep)pair.One).Stats().Drops("PolicyDenied") >= 3);
     }
 
     private static byte[] WithPolicy(byte[] frame, uint mark)
