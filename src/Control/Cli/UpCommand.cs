@@ -86,6 +86,7 @@ internal static class UpCommand
         foreach (var flag in (ReadOnlySpan<Option<bool>>)[
             Learning, NoLearning, Proxy, NoProxy, UdpChecksum, NoUdpChecksum, Zero6Transmit, NoZero6Transmit, Zero6Receive, NoZero6Receive, Strict])
             command.Options.Add(flag);
+        foreach (var setting in PathMtuSettings.All) command.Options.Add(setting.Option);
         command.WithExamples(Examples);
         command.SetAction(static (result, cancellation) =>
         {
@@ -130,6 +131,7 @@ internal static class UpCommand
             Proxy = reader.ReadFlag(Proxy, NoProxy, fallback: false),
             Admission = reader.Read(Admit, Words.Admission, Admission.Peers),
             Strict = result.GetValue(Strict),
+            MssClamp = PathMtuSettings.ReadSegmentSize(reader),
             Policy = reader.IsGiven(Gbp) ? reader.Read<GroupPolicy>(Gbp, Words.Policy, default) : null,
             AcceptedGroups = reader.Read<PolicyGroups?>(GbpAccept, Words.Groups, null),
         };
@@ -139,6 +141,7 @@ internal static class UpCommand
             Segments = ReadSegments(result, reader, shared),
             Remotes = remotes,
             Mtu = reader.IsGiven(Mtu) ? reader.Read(Mtu, Words.Number(68, 65521), 0) : null,
+            PathMtu = PathMtuSettings.Read(reader),
             Addresses = addresses,
             Bridge = reader.Read<string?>(Bridge, Words.LinkName!, null),
             Mac = reader.IsGiven(Mac) ? reader.Read<MacAddress>(Mac, Words.StationMac, default) : null,
