@@ -4,6 +4,7 @@ using Sleeve.Control.Api;
 using Sleeve.Control.Cli;
 using Sleeve.Control.Host;
 using Sleeve.DataPlane;
+using Sleeve.DataPlane.Events;
 using Sleeve.DataPlane.Forwarding;
 using Sleeve.DataPlane.Interop;
 using Sleeve.DataPlane.Pipeline;
@@ -153,11 +154,11 @@ internal sealed class ForegroundVtep : IAsyncDisposable
     private VtepSegment AddSegment(SegmentOptions options, OverlayDevice device)
     {
         var self = new VtepAddress(_options.Vtep.Local, _options.Vtep.Port);
-        var segment = new Segment(options, self) { DeviceMac = device.Link.Mac, Mtu = device.Link.Mtu };
+        var segment = new Segment(options, self, _vtep!.Events) { DeviceMac = device.Link.Mac, Mtu = device.Link.Mtu };
         segment.SetUp(device.Link.IsUp, Vtep.NowMilliseconds);
         foreach (var remote in _options.Remotes)
             segment.Fdb.Append(MacAddress.Zero, new VtepAddress(remote, self.Port), options.Vni, EntryKind.Permanent, Vtep.NowMilliseconds);
-        return _vtep!.AddSegment(segment, device.Queues);
+        return _vtep.AddSegment(segment, device.Queues);
     }
 
     private void OnLinkChange(LinkChange change)
@@ -166,6 +167,7 @@ internal sealed class ForegroundVtep : IAsyncDisposable
         var segment = _segments[device.Name].Segment;
         segment.DeviceMac = change.Now.Mac;
         segment.Mtu = change.Now.Mtu;
+        if (change.Changes.HasFlag(LinkChanges.Mtu)) segment.Events.Publish(EventKind.MtuChanged, Vtep.NowMilliseconds, number: change.Now.Mtu);
         if (change.Changes.HasFlag(LinkChanges.Deleted))
         {
             device.MarkGone();
