@@ -53,6 +53,11 @@ internal static class UpCommand
         "--tap-fd", "FD", "Use this open descriptor of the TAP, passed in by the parent process.", "3 or more, an open descriptor");
     private static readonly Setting Socket = new("--socket", "PATH", "Unix socket for commands. [/run/sleeve/DEV.sock]", Words.SocketPathAllowed);
 
+    private static readonly Setting Gbp = new(
+        "--gbp", "GROUP", "Group policy extension: stamp this group on frames from the TAP, with ,dont-learn or ,applied the D or A bit; read what others stamp. [off]",
+        Words.PolicyAllowed);
+    private static readonly Setting GbpAccept = new(
+        "--gbp-accept", "GROUPS", "With --gbp: deliver frames of these groups only (0: of none), and those with the A bit. [any]", Words.GroupsAllowed);
     private static readonly Setting Workers = new(
         "--workers", "N", "Threads that move frames, each with its own queue and sockets. [cores, at most 4]", $"1 to {VtepOptions.MaxWorkers}");
     private static readonly Setting TransmitOffload = new(
@@ -76,7 +81,7 @@ internal static class UpCommand
     public static Command Create()
     {
         var command = new Command("up", "Run one VTEP in the foreground until SIGINT or SIGTERM.") { Devices };
-        foreach (var setting in (ReadOnlySpan<Setting>)[Vni, Local, Remote, Port, SourcePorts, Ageing, MaxAddress, Admit, Mtu, Address, Bridge, Mac, Netns, TapDescriptor, Socket, Workers, TransmitOffload, ReceiveOffload])
+        foreach (var setting in (ReadOnlySpan<Setting>)[Vni, Local, Remote, Port, SourcePorts, Ageing, MaxAddress, Admit, Mtu, Address, Bridge, Mac, Netns, TapDescriptor, Socket, Gbp, GbpAccept, Workers, TransmitOffload, ReceiveOffload])
             command.Options.Add(setting.Option);
         foreach (var flag in (ReadOnlySpan<Option<bool>>)[
             Learning, NoLearning, Proxy, NoProxy, UdpChecksum, NoUdpChecksum, Zero6Transmit, NoZero6Transmit, Zero6Receive, NoZero6Receive, Strict])
@@ -125,6 +130,8 @@ internal static class UpCommand
             Proxy = reader.ReadFlag(Proxy, NoProxy, fallback: false),
             Admission = reader.Read(Admit, Words.Admission, Admission.Peers),
             Strict = result.GetValue(Strict),
+            Policy = reader.IsGiven(Gbp) ? reader.Read<GroupPolicy>(Gbp, Words.Policy, default) : null,
+            AcceptedGroups = reader.Read<PolicyGroups?>(GbpAccept, Words.Groups, null),
         };
         options = new UpOptions
         {
@@ -196,6 +203,7 @@ internal static class UpCommand
 
     private static void RefuseContradictions(SettingReader reader, UpOptions options)
     {
+        if (reader.IsGiven(GbpAccept) && !reader.IsGiven(Gbp)) reader.Refuse("--gbp-accept: needs --gbp (0 to stamp nothing)");
         if (options.Segments.Count > 1)
         {
             if (options.Mac is { } mac) reader.Refuse($"--mac {mac}: only one device can have it");
