@@ -62,6 +62,11 @@ internal static class UpCommand
         "--neigh", "ENTRY", "Neighbour to begin with, in the words of sleeve neigh add. Repeatable.", Words.NeighbourAllowed, repeatable: true);
     private static readonly Setting Config = new(
         "--config", "FILE", "Read options and segments from a file, YAML or JSON; options given here go before those at its top.", "a readable file");
+    private static readonly Setting Gbp = new(
+        "--gbp", "GROUP", "Group policy extension: stamp this group on frames from the TAP, with ,dont-learn or ,applied the D or A bit; read what others stamp. [off]",
+        Words.PolicyAllowed);
+    private static readonly Setting GbpAccept = new(
+        "--gbp-accept", "GROUPS", "With --gbp: deliver frames of these groups only (0: of none), and those with the A bit. [any]", Words.GroupsAllowed);
     private static readonly Setting Workers = new(
         "--workers", "N", "Threads that move frames, each with its own queue and sockets. [cores, at most 4]", $"1 to {VtepOptions.MaxWorkers}");
     private static readonly Setting TransmitOffload = new(
@@ -85,7 +90,7 @@ internal static class UpCommand
     public static Command Create()
     {
         var command = new Command("up", "Run one VTEP in the foreground until SIGINT or SIGTERM.") { Devices };
-        foreach (var setting in (ReadOnlySpan<Setting>)[Vni, Local, Remote, Port, SourcePorts, Ageing, MaxAddress, Admit, Mtu, Address, Bridge, Mac, Netns, TapDescriptor, Socket, Fdb, Neigh, Config, Workers, TransmitOffload, ReceiveOffload])
+        foreach (var setting in (ReadOnlySpan<Setting>)[Vni, Local, Remote, Port, SourcePorts, Ageing, MaxAddress, Admit, Mtu, Address, Bridge, Mac, Netns, TapDescriptor, Socket, Fdb, Neigh, Config, Gbp, GbpAccept, Workers, TransmitOffload, ReceiveOffload])
             command.Options.Add(setting.Option);
         foreach (var flag in (ReadOnlySpan<Option<bool>>)[
             Learning, NoLearning, Proxy, NoProxy, UdpChecksum, NoUdpChecksum, Zero6Transmit, NoZero6Transmit, Zero6Receive, NoZero6Receive, Strict])
@@ -158,6 +163,8 @@ internal static class UpCommand
             Proxy = reader.ReadFlag(Proxy, NoProxy, fallback: false),
             Admission = reader.Read(Admit, Words.Admission, Admission.Peers),
             Strict = reader.ReadFlag(Strict),
+            Policy = reader.IsGiven(Gbp) ? reader.Read<GroupPolicy>(Gbp, Words.Policy, default) : null,
+            AcceptedGroups = reader.Read<PolicyGroups?>(GbpAccept, Words.Groups, null),
         };
         var segment = new UpSegment
         {
@@ -204,6 +211,7 @@ internal static class UpCommand
 
     private static void RefuseSegmentContradictions(SettingReader reader, UpSegment segment)
     {
+        if (reader.IsGiven(GbpAccept) && !reader.IsGiven(Gbp)) reader.Refuse($"{reader.NameOf(GbpAccept)}: needs --gbp (0 to stamp nothing)");
         if (segment.Remotes.Count > ReplicationList.MaxRemotes)
             reader.Refuse($"{reader.NameOf(Remote)}: given {segment.Remotes.Count} times; at most {ReplicationList.MaxRemotes} are allowed");
         if (segment.Mtu is < 1280 and > 0 && segment.Addresses.Any(address => !address.Address.IsIPv4))

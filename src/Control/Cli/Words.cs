@@ -155,6 +155,42 @@ internal static class Words
         return true;
     }
 
+    /// <summary>What <see cref="Policy"/> takes.</summary>
+    public const string PolicyAllowed = "GROUP, 0 to 65535, then perhaps ,dont-learn and ,applied";
+
+    /// <summary>What <see cref="Groups"/> takes.</summary>
+    public const string GroupsAllowed = "any, or groups and ranges from 0 to 65535 such as 0,10-19,42";
+
+    /// <summary>A VXLAN-GBP group with its bits.</summary>
+    public static bool Policy(string text, out GroupPolicy value)
+    {
+        value = default;
+        var words = text.Split(',');
+        if (!TryNumber(words[0], 0, ushort.MaxValue, out var group) || words[1..].Distinct().Count() != words.Length - 1) return false;
+        if (words[1..].Any(static word => word is not ("dont-learn" or "applied"))) return false;
+        value = new GroupPolicy((ushort)group, words.Contains("dont-learn"), words.Contains("applied"));
+        return true;
+    }
+
+    /// <summary>A set of VXLAN-GBP groups; null for any.</summary>
+    public static bool Groups(string text, out PolicyGroups? value)
+    {
+        value = null;
+        if (text == "any") return true;
+        var ranges = new List<(ushort, ushort)>();
+        foreach (var word in text.Split(','))
+        {
+            var dash = word.IndexOf('-', StringComparison.Ordinal);
+            if (!TryNumber(dash < 0 ? word : word[..dash], 0, ushort.MaxValue, out var first)) return false;
+            var last = first;
+            if (dash >= 0 && !TryNumber(word[(dash + 1)..], first, ushort.MaxValue, out last)) return false;
+            ranges.Add(((ushort)first, (ushort)last));
+        }
+
+        value = new PolicyGroups(ranges);
+        return true;
+    }
+
     private static bool TryNumber(string text, long min, long max, out long value) =>
         long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out value) && value >= min && value <= max;
 }

@@ -45,6 +45,12 @@ public sealed record SegmentOptions
     /// <summary>Drop datagrams with a reserved bit set, as the kernel does; RFC 7348, section 5 says ignore them. Default false.</summary>
     public bool Strict { get; init; }
 
+    /// <summary>Group policy extension (gbp): what to stamp on frames from the TAP. Null: its bits are reserved bits like others. Default null.</summary>
+    public GroupPolicy? Policy { get; init; }
+
+    /// <summary>With <see cref="Policy"/>: groups whose frames are delivered, bit by bit (<see cref="PolicyGroups"/>); null for every group. Default null.</summary>
+    public PolicyGroups? AcceptedGroups { get; init; }
+
     internal long AgeingMilliseconds => (AgeingSeconds == 0 ? DefaultAgeingSeconds : AgeingSeconds) * 1000L;
 
     internal int EntryLimit => MaxAddress == 0 ? DefaultMaxAddress : MaxAddress;

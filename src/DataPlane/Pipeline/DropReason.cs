@@ -33,6 +33,9 @@ public enum DropReason
     /// <summary>A static or permanent FDB entry puts the source behind another VTEP.</summary>
     StaticConflict,
 
+    /// <summary>The frame's VXLAN-GBP group is not one that the segment accepts.</summary>
+    PolicyDenied,
+
     /// <summary>The TAP is down.</summary>
     DeviceDown,
 
@@ -82,6 +85,7 @@ public static class DropReasons
         DropReason.InvalidSource => "the source MAC is multicast, broadcast or zero",
         DropReason.TruncatedIp => "the frame says it is IP but ends before its IP header does",
         DropReason.StaticConflict => "a static FDB entry puts the source MAC behind another VTEP",
+        DropReason.PolicyDenied => "the frame's group is not one of --gbp-accept",
         DropReason.DeviceDown => "the TAP is down (ip link set up)",
         DropReason.TapRejected => "the kernel did not take the frame on the TAP",
         DropReason.NoRemoteVtep => "no FDB entry for the destination and no default destination (sleeve fdb append 00:00:00:00:00:00)",

@@ -93,6 +93,8 @@ public sealed class SleeveVtep : Vtep
         if (options.ZeroChecksum6Receive) words.Add("--udp6zerocsumrx");
         if (options.AdmitAny) words.AddRange(["--admit", "any"]);
         if (options.Strict) words.Add("--strict");
+        if (options.Gbp is not null) words.AddRange(["--gbp", options.Gbp]);
+        if (options.GbpAccept is not null) words.AddRange(["--gbp-accept", options.GbpAccept]);
         return SleeveProgram.Up(host, words);
     }
 }
