@@ -169,6 +169,18 @@ internal sealed record EventJson(string Event, DateTimeOffset Time)
     public long? Lost { get; init; }
 }
 
+/// <summary>What <c>sleeve config check</c> found.</summary>
+/// <param name="File">As it was named.</param>
+/// <param name="Valid">Whether <c>sleeve up</c> would take it.</param>
+/// <param name="Segments">Segments in it, if it is valid.</param>
+/// <param name="Errors">Every error.</param>
+internal sealed record ConfigReportJson(string File, bool Valid, int Segments, IReadOnlyList<ConfigErrorJson> Errors);
+
+/// <summary>An error of a configuration file.</summary>
+/// <param name="Line">From 1; left out if it is about the whole file.</param>
+/// <param name="Error">Key, value, what is allowed.</param>
+internal sealed record ConfigErrorJson(int? Line, string Error);
+
 /// <summary>What went wrong (RFC 9457).</summary>
 /// <param name="Title">The reason, in the kernel's words where it has them.</param>
 /// <param name="Status">HTTP status.</param>
@@ -188,5 +200,6 @@ internal sealed record ProblemJson(string Title, int Status, string? Detail);
 [JsonSerializable(typeof(VtepStatsJson))]
 [JsonSerializable(typeof(IReadOnlyList<VtepStatsJson>))]
 [JsonSerializable(typeof(EventJson))]
+[JsonSerializable(typeof(ConfigReportJson))]
 [JsonSerializable(typeof(ProblemJson))]
 internal sealed partial class ApiJson : JsonSerializerContext;
