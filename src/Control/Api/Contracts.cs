@@ -32,9 +32,21 @@ internal sealed record FlushJson(int Removed);
 /// <param name="Sentence">What happened, and what to do.</param>
 internal sealed record DropJson(string Direction, string Reason, long Count, string Sentence);
 
-/// <summary>Counters of one remote VTEP.</summary>
+/// <summary>Counters of one remote VTEP, and the MTU of the path to it.</summary>
+/// <param name="Dst">Its address.</param>
+/// <param name="Port">Its UDP port.</param>
+/// <param name="Vni">The VNI towards it.</param>
+/// <param name="Configured">Whether a static or permanent entry names it.</param>
+/// <param name="TxDatagrams">Datagrams that the kernel took for it.</param>
+/// <param name="TxBytes">UDP payload bytes in them.</param>
+/// <param name="RxDatagrams">Datagrams admitted from it.</param>
+/// <param name="RxBytes">UDP payload bytes in them.</param>
+/// <param name="TxDropped">Datagrams for it that could not be sent.</param>
+/// <param name="Pmtu">Bytes of the largest outer IP packet that reaches it whole; left out if nothing is known.</param>
+/// <param name="PmtuFrom">Where that comes from: "link", "route", "learned", "probe", or "default" if nothing is known.</param>
 internal sealed record RemoteJson(
-    string Dst, int Port, long Vni, bool Configured, long TxDatagrams, long TxBytes, long RxDatagrams, long RxBytes, long TxDropped);
+    string Dst, int Port, long Vni, bool Configured, long TxDatagrams, long TxBytes, long RxDatagrams, long RxBytes, long TxDropped,
+    int? Pmtu, string PmtuFrom);
 
 /// <summary>State and counters of one segment.</summary>
 /// <param name="Ifname">Its TAP.</param>

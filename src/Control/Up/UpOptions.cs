@@ -33,6 +33,9 @@ internal sealed record UpSegment
     /// <summary>MTU of the TAP in bytes; null to take it from the route to the remotes.</summary>
     public int? Mtu { get; init; }
 
+    /// <summary>How path MTUs are kept.</summary>
+    public PathMtuOptions PathMtu { get; init; } = new();
+
     /// <summary>Addresses for the TAP.</summary>
     public IReadOnlyList<AddressPrefix> Addresses { get; init; } = [];
 
