@@ -142,6 +142,57 @@ internal sealed record VtepStatsJson(
     IReadOnlyList<SegmentStatsJson> Segments,
     RuntimeJson Runtime);
 
+/// <summary>Something that happened; what a kind does not have is left out.</summary>
+/// <param name="Event">The kind, such as "learned"; "listening" and "lost" come from the stream itself.</param>
+/// <param name="Time">When, to some milliseconds.</param>
+internal sealed record EventJson(string Event, DateTimeOffset Time)
+{
+    /// <summary>The TAP.</summary>
+    public string? Ifname { get; init; }
+
+    /// <summary>The VNI of the segment.</summary>
+    public long? Vni { get; init; }
+
+    /// <summary>The station.</summary>
+    public string? Mac { get; init; }
+
+    /// <summary>An address in the overlay, or a multicast group.</summary>
+    public string? Ip { get; init; }
+
+    /// <summary>The VTEP.</summary>
+    public string? Dst { get; init; }
+
+    /// <summary>The VTEP before.</summary>
+    public string? From { get; init; }
+
+    /// <summary>The station that had the address before.</summary>
+    public string? Was { get; init; }
+
+    /// <summary>"permanent", "static", or "" for dynamic.</summary>
+    public string? State { get; init; }
+
+    /// <summary>Which guard rail.</summary>
+    public string? Limit { get; init; }
+
+    /// <summary>Bytes.</summary>
+    public int? Mtu { get; init; }
+
+    /// <summary>Events that this reader was too slow for.</summary>
+    public long? Lost { get; init; }
+}
+
+/// <summary>What <c>sleeve config check</c> found.</summary>
+/// <param name="File">As it was named.</param>
+/// <param name="Valid">Whether <c>sleeve up</c> would take it.</param>
+/// <param name="Segments">Segments in it, if it is valid.</param>
+/// <param name="Errors">Every error.</param>
+internal sealed record ConfigReportJson(string File, bool Valid, int Segments, IReadOnlyList<ConfigErrorJson> Errors);
+
+/// <summary>An error of a configuration file.</summary>
+/// <param name="Line">From 1; left out if it is about the whole file.</param>
+/// <param name="Error">Key, value, what is allowed.</param>
+internal sealed record ConfigErrorJson(int? Line, string Error);
+
 /// <summary>What went wrong (RFC 9457).</summary>
 /// <param name="Title">The reason, in the kernel's words where it has them.</param>
 /// <param name="Status">HTTP status.</param>
@@ -160,5 +211,7 @@ internal sealed record ProblemJson(string Title, int Status, string? Detail);
 [JsonSerializable(typeof(FlushJson))]
 [JsonSerializable(typeof(VtepStatsJson))]
 [JsonSerializable(typeof(IReadOnlyList<VtepStatsJson>))]
+[JsonSerializable(typeof(EventJson))]
+[JsonSerializable(typeof(ConfigReportJson))]
 [JsonSerializable(typeof(ProblemJson))]
 internal sealed partial class ApiJson : JsonSerializerContext;

@@ -151,7 +151,7 @@ public sealed class DecapsulationPath
         if (!segment.Remotes.Admits(frame.Sender, out sender))
         {
             sender = null;
-            _strangers.Note(segment, frame.Sender);
+            _strangers.Note(segment, frame.Sender, _nowMilliseconds);
             return DropReason.UnknownVtep;
         }
 
