@@ -43,6 +43,8 @@ public class UpCommandTests
     [InlineData(Good + " --mtu 65522", "--mtu 65522: must be 68 to 65521")]
     [InlineData(Good + " --pmtu-ttl 0", "--pmtu-ttl 0: must be 1 to 86400 (seconds)")]
     [InlineData(Good + " --pmtu-ttl 86401", "--pmtu-ttl 86401: must be 1 to 86400 (seconds)")]
+    [InlineData(Good + " --pmtu-probe 4", "--pmtu-probe 4: must be off or 5 to 86400 (seconds)")]
+    [InlineData(Good + " --pmtu-probe 86401", "--pmtu-probe 86401: must be off or 5 to 86400 (seconds)")]
     [InlineData(Good + " --mss-clamp 63", "--mss-clamp 63: must be off, auto or 64 to 65495 (bytes)")]
     [InlineData(Good + " --mss-clamp 65496", "--mss-clamp 65496: must be off, auto or 64 to 65495 (bytes)")]
     [InlineData(Good + " --mss-clamp on", "--mss-clamp on: must be off, auto or 64 to 65495 (bytes)")]

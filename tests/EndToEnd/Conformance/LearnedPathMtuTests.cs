@@ -58,6 +58,45 @@ public sealed class LearnedPathMtuTests(ITestOutputHelper output) : LabTest(outp
         PathMtuTests.AwaitPathMtu(pair.One, b.Address, 1500, "link");
     }
 
+    /// <summary>
+    /// A probe asks by itself. Where the router's ICMP is filtered its larger packets vanish (a black hole), and only that the far end answers echo requests shows
+    /// it; where that is filtered too, nothing can be said.
+    /// </summary>
+    [SkippableTheory]
+    [InlineData(AddressFamily.InterNetwork, "", Narrow, "learned", Narrow, "confirmed")]
+    [InlineData(AddressFamily.InterNetworkV6, "", Narrow, "learned", Narrow, "confirmed")]
+    [InlineData(AddressFamily.InterNetwork, "icmp type destination-unreachable drop", Narrow, "probe", Narrow, "black-hole")]
+    [InlineData(AddressFamily.InterNetworkV6, "icmpv6 type packet-too-big drop", Narrow, "probe", Narrow, "black-hole")]
+    [InlineData(AddressFamily.InterNetwork, "icmp type { destination-unreachable, echo-request } drop", 1500, "link", 1500, "unconfirmed")]
+    [Trait("Case", "MT06")]
+    public void A_probe_measures_the_path(AddressFamily underlay, string filter, int mtu, string origin, int probed, string verdict)
+    {
+        Skip.If(SleeveProgram.DeviceUnderTest == VtepKind.Kernel, "the kernel's device has no such option");
+        Requirements.Programs("nft");
+        var pair = BridgedPair.Make(
+            NewLab(underlay), VtepKind.Sleeve, join: (a, b) => Filter(JoinByRouter(a, b), filter), with: options => options with { More = ["--pmtu-probe", "5"] });
+        Traffic.WaitForPing(pair.StationOne, BridgedPair.Other4);
+        var b = pair.Other.Host.Address;
+        (int, string)? seen = null;
+        Wait.Until(() => (seen = PathMtuTests.ProbeOf(pair.One, b)) is not null, $"a probe of {b}", TimeSpan.FromSeconds(40), pollMilliseconds: 100);
+        Assert.Equal((probed, verdict), seen);
+        PathMtuTests.AwaitPathMtu(pair.One, b, mtu, origin);
+        Assert.Contains($"probed {probed} {verdict}", SleeveProgram.Run(pair.One.Host, $"stats dev {pair.One.Device}").Ok(), StringComparison.Ordinal);
+        // The frames that a probe is made of are no business of the far end's.
+        Assert.Equal(1, Traffic.Ping(pair.StationOther, BridgedPair.One4, 1));
+    }
+
+    private static void Filter(Host router, string rule)
+    {
+        if (rule.Length == 0) return;
+        router.Run("nft add table inet filter");
+        foreach (var hook in new[] { "output", "forward" })
+        {
+            router.Run($"nft add chain inet filter {hook} {{ type filter hook {hook} priority 0 ; }}");
+            router.Run($"nft add rule inet filter {hook} {rule}");
+        }
+    }
+
     /// <summary>Addresses of the hosts stay, on loopback; routes lead to them by a router with one narrow link.</summary>
     private static Host JoinByRouter(Host a, Host b)
     {

@@ -266,19 +266,25 @@ public sealed class PathMtuTests(ITestOutputHelper output) : LabTest(output)
     internal static void AwaitPathMtu(Vtep vtep, IPAddress remote, int mtu, string origin) =>
         Wait.Until(() => PathMtuOf(vtep, remote) == (mtu, origin), $"path MTU {mtu} from {origin} to {remote}, is {PathMtuOf(vtep, remote)}", TimeSpan.FromSeconds(10), pollMilliseconds: 50);
 
-    internal static (int Mtu, string Origin) PathMtuOf(Vtep vtep, IPAddress remote)
+    /// <summary>What Sleeve takes the MTU of the path for, and why; −1 if it does not know the remote.</summary>
+    internal static (int Mtu, string Origin) PathMtuOf(Vtep vtep, IPAddress remote) => RemoteOf(vtep, remote) is { } found
+        ? (found.TryGetProperty("pmtu", out var mtu) ? mtu.GetInt32() : 0, found.GetProperty("pmtu_from").GetString()!)
+        : (-1, "");
+
+    /// <summary>What the last probe found; null if there was none.</summary>
+    internal static (int Mtu, string Verdict)? ProbeOf(Vtep vtep, IPAddress remote) =>
+        RemoteOf(vtep, remote) is { } found && found.TryGetProperty("pmtu_probe", out var verdict) ? (found.GetProperty("pmtu_probed").GetInt32(), verdict.GetString()!) : null;
+
+    private static JsonElement? RemoteOf(Vtep vtep, IPAddress remote)
     {
         using var document = JsonDocument.Parse(ControlSocket.Get(vtep.Device, "stats"));
         foreach (var segment in document.RootElement.GetProperty("segments").EnumerateArray())
         {
             foreach (var each in segment.GetProperty("remotes").EnumerateArray())
-            {
-                if (each.GetProperty("dst").GetString() != remote.ToString()) continue;
-                return (each.TryGetProperty("pmtu", out var mtu) ? mtu.GetInt32() : 0, each.GetProperty("pmtu_from").GetString()!);
-            }
+                if (each.GetProperty("dst").GetString() == remote.ToString()) return each.Clone();
         }
 
-        return (-1, "");
+        return null;
     }
 
     /// <summary>A counter of the segment; 0 where the kernel stands in its place.</summary>
