@@ -14,7 +14,7 @@ public sealed record SentDatagram(VtepAddress To, byte[] Bytes, uint FlowHash)
 /// <summary>The underlay seam in memory. Allocates nothing while not recording.</summary>
 public sealed class MemoryUnderlay : IUnderlay
 {
-    private readonly Queue<(byte[] Bytes, InternetAddress Sender, int DatagramLength)> _inbox = new(1024);
+    private readonly Queue<(byte[] Bytes, InternetAddress Sender, int DatagramLength, byte TypeOfService)> _inbox = new(1024);
 
     /// <summary>How a datagram to a remote goes; null: all are taken.</summary>
     public Func<Remote, DropReason?>? Outcome { get; set; }
@@ -30,7 +30,7 @@ public sealed class MemoryUnderlay : IUnderlay
     public List<int> Flushes { get; } = [];
 
     /// <summary>Feeds a datagram, or several of <paramref name="datagramLength"/> bytes one behind the other, as UDP_GRO hands them over.</summary>
-    public void Feed(byte[] datagram, InternetAddress sender, int datagramLength = 0) => _inbox.Enqueue((datagram, sender, datagramLength));
+    public void Feed(byte[] datagram, InternetAddress sender, int datagramLength = 0, byte typeOfService = 0) => _inbox.Enqueue((datagram, sender, datagramLength, typeOfService));
 
     public void Receive(FrameBatch batch)
     {
@@ -45,6 +45,7 @@ public sealed class MemoryUnderlay : IUnderlay
             frame.Offset -= VxlanHeader.Size;
             frame.Sender = datagram.Sender;
             frame.DatagramLength = datagram.DatagramLength;
+            frame.OuterTypeOfService = datagram.TypeOfService;
         }
     }
 

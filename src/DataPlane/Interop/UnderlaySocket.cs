@@ -100,6 +100,13 @@ public sealed unsafe class UnderlaySocket : IDisposable
         return LibC.getsockname(_fd.Number, storage, &length) == 0 ? SocketAddressLayout.Port(storage) : (ushort)0;
     }
 
+    /// <summary>Has the TOS or traffic class of each datagram reported (IP_RECVTOS, IPV6_RECVTCLASS): congestion marks are in it.</summary>
+    public void ReportTypeOfService()
+    {
+        if (IsIPv6) Set(LibC.IPPROTO_IPV6, LibC.IPV6_RECVTCLASS, 1);
+        else Set(LibC.IPPROTO_IP, LibC.IP_RECVTOS, 1);
+    }
+
     /// <summary>Drops whatever arrives, in the kernel: for sockets that only send (SO_ATTACH_FILTER with "return 0", bpf(4)).</summary>
     public void RefuseInput()
     {

@@ -47,4 +47,7 @@ public enum Counter
 
     /// <summary>Frames whose unfinished checksum or size was recognised and handed to the kernel to finish.</summary>
     OffloadRecognised,
+
+    /// <summary>Frames without ECN in datagrams that claimed it (RFC 6040, section 4.2); they were delivered.</summary>
+    EcnUnexpected,
 }
