@@ -6,7 +6,7 @@ using Sleeve.DataPlane.Wire;
 namespace Sleeve.Seams;
 
 /// <summary>A datagram that a path sent: the UDP payload as a receiver would see it.</summary>
-public sealed record SentDatagram(VtepAddress To, byte[] Bytes, uint FlowHash)
+public sealed record SentDatagram(VtepAddress To, byte[] Bytes, uint FlowHash, OuterClass Outer = default)
 {
     public byte[] Frame => Bytes[VxlanHeader.Size..];
 }
@@ -66,7 +66,7 @@ public sealed class MemoryUnderlay : IUnderlay
                 byte[] bytes = [];
                 foreach (var slice in slices.Slice(each * datagram.SlicesEach, datagram.SlicesEach)) bytes = [.. bytes, .. batch.Frames.Slab.Slice(slice.Offset, slice.Length)];
                 if (each < datagram.Count - 1 && bytes.Length != datagram.LengthEach) throw new InvalidOperationException("a datagram but the last has another length");
-                Sent.Add(new SentDatagram(datagram.Remote.Address, bytes, datagram.FlowHash));
+                Sent.Add(new SentDatagram(datagram.Remote.Address, bytes, datagram.FlowHash, datagram.Outer));
             }
         }
     }

@@ -60,6 +60,12 @@ internal static class UpCommand
     private static readonly Setting ReceiveOffload = new(
         "--rx-offload", "HOW", "Take runs at once, merge them for the TAP. [auto: on]", "auto or none");
 
+    private static readonly Setting TypeOfService = new(
+        "--tos", "TOS", "Outer TOS or traffic class; ECN is always the frame's. [0]", "inherit or 0 to 252, a multiple of 4 (the rest is ECN), also as 0x…");
+    private static readonly Setting TimeToLive = new("--ttl", "TTL", "Outer TTL or hop limit. [auto: the route's; 1 to a group]", "auto, inherit or 1 to 255 (0 means auto)");
+    private static readonly Setting DontFragment = new("--df", "DF", "DF of the outer IPv4 header. [unset]", "unset, set or inherit");
+    private static readonly Setting FlowLabel = new("--flowlabel", "LABEL", "Flow label of the outer IPv6 header. [0: the kernel's own]", "inherit or 0 to 1048575, also as 0x…");
+
     private static readonly Option<bool> Learning = Setting.Flag("--learning", "Learn which station is behind which VTEP. [on]");
     private static readonly Option<bool> NoLearning = Setting.Flag("--nolearning", "Do not learn.");
     private static readonly Option<bool> Proxy = Setting.Flag("--proxy", "Answer ARP and neighbour solicitations for known neighbours. [off]");
@@ -76,7 +82,8 @@ internal static class UpCommand
     public static Command Create()
     {
         var command = new Command("up", "Run one VTEP in the foreground until SIGINT or SIGTERM.") { Devices };
-        foreach (var setting in (ReadOnlySpan<Setting>)[Vni, Local, Remote, Port, SourcePorts, Ageing, MaxAddress, Admit, Mtu, Address, Bridge, Mac, Netns, TapDescriptor, Socket, Workers, TransmitOffload, ReceiveOffload])
+        foreach (var setting in (ReadOnlySpan<Setting>)[Vni, Local, Remote, Port, SourcePorts, Ageing, MaxAddress, Admit, Mtu, Address, Bridge, Mac, Netns, TapDescriptor, Socket, Workers, TransmitOffload, ReceiveOffload,
+            TypeOfService, TimeToLive, DontFragment, FlowLabel])
             command.Options.Add(setting.Option);
         foreach (var flag in (ReadOnlySpan<Option<bool>>)[
             Learning, NoLearning, Proxy, NoProxy, UdpChecksum, NoUdpChecksum, Zero6Transmit, NoZero6Transmit, Zero6Receive, NoZero6Receive, Strict])
@@ -125,6 +132,13 @@ internal static class UpCommand
             Proxy = reader.ReadFlag(Proxy, NoProxy, fallback: false),
             Admission = reader.Read(Admit, Words.Admission, Admission.Peers),
             Strict = result.GetValue(Strict),
+            Outer = new OuterOptions
+            {
+                TypeOfService = reader.Read(TypeOfService, Words.TypeOfService, 0),
+                TimeToLive = reader.Read(TimeToLive, Words.TimeToLive, 0),
+                DontFragment = reader.Read(DontFragment, Words.DontFragment, DontFragmentRule.Unset),
+                FlowLabel = reader.Read(FlowLabel, Words.FlowLabel, 0),
+            },
         };
         options = new UpOptions
         {
@@ -207,6 +221,7 @@ internal static class UpCommand
         if (options.Remotes.Count > ReplicationList.MaxRemotes)
             reader.Refuse($"--remote: given {options.Remotes.Count} times; at most {ReplicationList.MaxRemotes} are allowed");
         if (options.Bridge is { } bridge && options.Segments.Any(segment => segment.Name == bridge)) reader.Refuse($"--bridge {bridge}: cannot be the device itself");
+        if (reader.IsGiven(FlowLabel) && options.Vtep.Local.IsIPv4) reader.Refuse("--flowlabel: only IPv6 has flow labels, and this underlay is IPv4");
         foreach (var remote in options.Remotes)
             if (remote == options.Vtep.Local) reader.Refuse($"--remote {remote}: is the --local address; must be another VTEP");
         if (options.Mtu is < 1280 and > 0 && options.Addresses.Any(address => !address.Address.IsIPv4))

@@ -20,6 +20,7 @@ public sealed class Segment
         ArgumentNullException.ThrowIfNull(options);
         Options = options;
         Self = self;
+        Outer = new OuterPolicy(options.Outer, self.Address.IsIPv4);
         Remotes = new RemoteTable(options, self);
         Fdb = new ForwardingTable(options, Remotes, self);
     }
@@ -29,6 +30,9 @@ public sealed class Segment
 
     /// <summary>This VTEP's own underlay address and port.</summary>
     public VtepAddress Self { get; }
+
+    /// <summary>Which outer IP headers a frame gets.</summary>
+    public OuterPolicy Outer { get; }
 
     /// <summary>MAC → VTEPs.</summary>
     public ForwardingTable Fdb { get; }

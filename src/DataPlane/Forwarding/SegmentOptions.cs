@@ -45,6 +45,9 @@ public sealed record SegmentOptions
     /// <summary>Drop datagrams with a reserved bit set, as the kernel does; RFC 7348, section 5 says ignore them. Default false.</summary>
     public bool Strict { get; init; }
 
+    /// <summary>What the outer IP headers say (tos, ttl, df, flowlabel). Default: nothing but ECN.</summary>
+    public OuterOptions Outer { get; init; } = new();
+
     internal long AgeingMilliseconds => (AgeingSeconds == 0 ? DefaultAgeingSeconds : AgeingSeconds) * 1000L;
 
     internal int EntryLimit => MaxAddress == 0 ? DefaultMaxAddress : MaxAddress;

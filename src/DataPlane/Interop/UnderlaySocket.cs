@@ -100,6 +100,19 @@ public sealed unsafe class UnderlaySocket : IDisposable
         return LibC.getsockname(_fd.Number, storage, &length) == 0 ? SocketAddressLayout.Port(storage) : (ushort)0;
     }
 
+    /// <summary>Whether IPv4 datagrams leave with DF set; false until <see cref="SetDontFragment"/> says otherwise.</summary>
+    public bool DontFragment { get; private set; }
+
+    /// <summary>
+    /// Sets DF of what is sent from now on (IP_MTU_DISCOVER, ip(7)): it belongs to a socket, no control message has it. What is longer than the path is then refused with
+    /// EMSGSIZE, and fragmented without. IPv6 routers never fragment, so there it changes nothing.
+    /// </summary>
+    public void SetDontFragment(bool value)
+    {
+        DontFragment = value;
+        if (!IsIPv6) Set(LibC.IPPROTO_IP, LibC.IP_MTU_DISCOVER, value ? LibC.IP_PMTUDISC_DO : LibC.IP_PMTUDISC_DONT);
+    }
+
     /// <summary>Has the TOS or traffic class of each datagram reported (IP_RECVTOS, IPV6_RECVTCLASS): congestion marks are in it.</summary>
     public void ReportTypeOfService()
     {

@@ -66,6 +66,22 @@ public sealed class CongestionTests(ITestOutputHelper output) : ConformanceTest(
         Assert.Empty(stage.Dut.FdbOf(stranger));
     }
 
+    [SkippableTheory]
+    [MemberData(nameof(Shapes))]
+    [Trait("Case", "EC02")]
+    public void The_mark_of_the_frame_goes_into_the_outer_header_and_nothing_else(AddressFamily family, bool isIpv6, int tags)
+    {
+        if (tags > 0) DiffersFromKernel();
+        var stage = Given(family: family);
+        using var capture = new Capture(stage.D, Host.UnderlayDevice);
+        for (byte mark = 0; mark < 4; mark++) stage.Port.Send(Frames.IpFrame(Unknown, Local, isIpv6, (byte)(0xB8 | mark), tags: tags));
+        stage.Port.Send(Frames.Unique(Unknown, Local));
+        var sent = capture.WaitFor(5, p => p.Source.Equals(stage.D.Address));
+        // The kernel makes ECT(0) of CE (RFC 3168); RFC 6040's normal mode copies it.
+        var experienced = SleeveProgram.DeviceUnderTest == VtepKind.Kernel ? 2 : 3;
+        Assert.Equal([0, 1, 2, experienced, 0], sent.Select(p => (int)p.TypeOfService));
+    }
+
     // The same frame with another TOS, its header checksum summed anew.
     private static byte[] Marked(byte[] frame, bool isIpv6, int network, int typeOfService)
     {

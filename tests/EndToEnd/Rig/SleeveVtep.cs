@@ -93,6 +93,7 @@ public sealed class SleeveVtep : Vtep
         if (options.ZeroChecksum6Receive) words.Add("--udp6zerocsumrx");
         if (options.AdmitAny) words.AddRange(["--admit", "any"]);
         if (options.Strict) words.Add("--strict");
+        words.AddRange(Command.Split(options.Outer));
         return SleeveProgram.Up(host, words);
     }
 }
