@@ -12,6 +12,7 @@ namespace Sleeve.DataPlane.Pipeline;
 /// <item>parse: where the inner headers stand</item>
 /// <item>ARP/ND proxy: a known neighbour is answered to the TAP, done</item>
 /// <item>forward: FDB entry, else the replication list; too long for the path to one VTEP: answered, and refused from a bridge port</item>
+/// <item>outer headers: DSCP, ECN, TTL, DF and flow label, as the frame and the options say</item>
 /// <item>encapsulate: what the host left undone is finished, a super-frame is cut by writing headers beside its payload; a VXLAN header in
 /// front; a copy per remote on one buffer</item>
 /// <item>send, and count how each datagram went</item>
@@ -74,10 +75,10 @@ public sealed class EncapsulationPath
 
             port.Counters.Count(Counter.TapReceived);
             if (port.Segment.Options.Proxy && Proxy(port, ref frame, headers)) continue; // 3
-            Forward(port, frame, headers); // 4, 5
+            Forward(port, frame, headers); // 4, 5, 6
         }
 
-        if (_datagrams.Count > 0) Flush(port); // 6
+        if (_datagrams.Count > 0) Flush(port); // 7
         return _frames.Count;
     }
 
@@ -102,10 +103,9 @@ public sealed class EncapsulationPath
         var destinations = Destinations(port, headers, count: 1);
         if (destinations.Remotes.IsEmpty) return;
         var bytes = _frames.Bytes(frame);
-        var only = destinations.Only;
-        if (only is not null && only.IsTooLong(headers.NetworkOffset + headers.IpLength)
-            && _pathMtu.Refuses(port, bytes, headers, headers.NetworkOffset + headers.IpLength, only, 1, _nowMilliseconds)) return;
-        if (port.Segment.Options.MssClamp != 0) PathMtuStage.ClampSegmentSize(port, bytes, headers, only, frame.Offload.NeedsChecksum);
+        var length = headers.NetworkOffset + headers.IpLength;
+        if (_pathMtu.Refuses(port, bytes, headers, length, destinations, 1, _nowMilliseconds)) return;
+        if (port.Segment.Options.MssClamp != 0) PathMtuStage.ClampSegmentSize(port, bytes, headers, destinations.Only, frame.Offload.NeedsChecksum);
         if (frame.Offload.NeedsChecksum && !ChecksumFinisher.TryFinish(bytes, frame.Offload))
         {
             port.Counters.DropOut(DropReason.BadOffload, destinations.Remotes.Length);
@@ -113,13 +113,15 @@ public sealed class EncapsulationPath
         }
 
         var flowHash = FlowHash.Compute(bytes, headers, _hashKey);
+        var outer = port.Segment.Outer.Of(bytes, headers); // 5
         foreach (var remote in destinations.Remotes)
         {
             if (IsRefused(port, remote, count: 1)) continue;
             var headerInPlace = remote.Vni == port.Segment.Options.Vni;
-            if (_datagrams.TryAdd(frame, remote, flowHash, headerInPlace)) continue;
+            var own = PathMtuStage.ClassFor(remote, length, outer);
+            if (_datagrams.TryAdd(frame, remote, flowHash, headerInPlace, own)) continue;
             Flush(port);
-            _datagrams.TryAdd(frame, remote, flowHash, headerInPlace);
+            _datagrams.TryAdd(frame, remote, flowHash, headerInPlace, own);
         }
     }
 
@@ -138,15 +140,16 @@ public sealed class EncapsulationPath
         port.Counters.Count(Counter.SuperFramesCut);
         var destinations = Destinations(port, headers, plan.Count);
         if (destinations.Remotes.IsEmpty) return;
-        if (destinations.Only is { } only && only.IsTooLong(plan.SegmentLength)
-            && _pathMtu.Refuses(port, bytes, headers, plan.SegmentLength, only, plan.Count, _nowMilliseconds)) return;
+        if (_pathMtu.Refuses(port, bytes, headers, plan.SegmentLength, destinations, plan.Count, _nowMilliseconds)) return;
         var flowHash = FlowHash.Compute(bytes, headers, _hashKey);
+        var outer = port.Segment.Outer.Of(bytes, headers); // 5
         foreach (var remote in destinations.Remotes)
         {
-            if (IsRefused(port, remote, plan.Count) || _datagrams.TryAdd(frame, plan, remote, flowHash)) continue;
+            var own = PathMtuStage.ClassFor(remote, plan.SegmentLength, outer);
+            if (IsRefused(port, remote, plan.Count) || _datagrams.TryAdd(frame, plan, remote, flowHash, own)) continue;
             Flush(port);
             // An empty batch has room for any super-frame that fits a slot, or it is none that a kernel makes.
-            if (!_datagrams.TryAdd(frame, plan, remote, flowHash)) port.Counters.DropOut(DropReason.BadOffload, plan.Count);
+            if (!_datagrams.TryAdd(frame, plan, remote, flowHash, own)) port.Counters.DropOut(DropReason.BadOffload, plan.Count);
         }
     }
 

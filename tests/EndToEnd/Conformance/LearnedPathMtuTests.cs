@@ -42,6 +42,30 @@ public sealed class LearnedPathMtuTests(ITestOutputHelper output) : LabTest(outp
         Assert.Equal((Narrow, "learned"), PathMtuTests.PathMtuOf(pair.One, b.Address));
     }
 
+    [SkippableTheory]
+    [InlineData("set", "udp-gso", AddressFamily.InterNetwork)]
+    [InlineData("set", "tunnel-gso", AddressFamily.InterNetwork)]
+    [InlineData("set", "none", AddressFamily.InterNetwork)]
+    [InlineData("inherit", "udp-gso", AddressFamily.InterNetwork)]
+    [InlineData("unset", "udp-gso", AddressFamily.InterNetworkV6)]
+    [Trait("Case", "MT06")]
+    public void TCP_adapts_to_a_path_that_its_datagrams_found_narrow(string df, string path, AddressFamily underlay)
+    {
+        // Over IPv6 routers never fragment, whatever df says.
+        var pair = BridgedPair.Make(
+            NewLab(underlay), SleeveProgram.DeviceUnderTest, join: (a, b) => JoinByRouter(a, b), with: options => options with { Outer = $"df {df}", Offload = path });
+        Traffic.WaitForPing(pair.StationOne, BridgedPair.Other4);
+        using var capture = new Capture(pair.Other.Host, Host.UnderlayDevice);
+        Traffic.TransferByTcp(pair.StationOne, pair.StationOther, BridgedPair.Other4, Bytes / 4);
+        if (pair.One is SleeveVtep) PathMtuTests.AwaitPathMtu(pair.One, pair.Other.Host.Address, Narrow, "learned");
+        // Until the router has spoken, the kernel fragments what it sends over IPv6 itself.
+        if (underlay == AddressFamily.InterNetwork) Assert.DoesNotContain(capture.Packets, packet => PathMtuTests.IsOuterFragment(packet.Bytes));
+        Traffic.TransferByTcp(pair.StationOther, pair.StationOne, BridgedPair.One4, Bytes / 4);
+        // Nobody can be told of less than 1280 bytes: where not even those fit, they are sent in fragments, without DF. The kernel's device loses them.
+        if (underlay != AddressFamily.InterNetwork || pair.One is not SleeveVtep) return;
+        Traffic.TransferByTcp(pair.StationOne, pair.StationOther, BridgedPair.Other6, Bytes / 4);
+    }
+
     [SkippableFact]
     [Trait("Case", "MT06")]
     public void A_learned_path_MTU_is_forgotten_after_its_time()

@@ -295,7 +295,7 @@ public sealed class PathMtuTests(ITestOutputHelper output) : LabTest(output)
         return document.RootElement.GetProperty("segments").EnumerateArray().Sum(segment => segment.GetProperty("counters").GetProperty(counter).GetInt64());
     }
 
-    private static bool IsOuterFragment(byte[] packet) => packet.Length > 40 && (packet[12], packet[13]) switch
+    internal static bool IsOuterFragment(byte[] packet) => packet.Length > 40 && (packet[12], packet[13]) switch
     {
         (0x08, 0x00) => ((packet[20] << 8 | packet[21]) & 0x3FFF) != 0,
         (0x86, 0xDD) => packet[20] == 44,
