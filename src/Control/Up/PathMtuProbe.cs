@@ -29,7 +29,8 @@ internal readonly record struct ProbeResult(int Mtu, string Verdict)
 /// another way than UDP where routers spread flows. One thread.
 /// </summary>
 /// <param name="local">The address to send from; unspecified for any.</param>
-internal sealed class PathMtuProbe(InternetAddress local)
+/// <param name="stop">Ends a probe within <see cref="Patience"/> milliseconds; its result is then worth nothing.</param>
+internal sealed class PathMtuProbe(InternetAddress local, CancellationToken stop)
 {
     private const int UdpHeaderSize = 8;
     private const int EchoHeaderSize = 8;
@@ -66,7 +67,7 @@ internal sealed class PathMtuProbe(InternetAddress local)
     {
         var headers = IpHeaderSize(remote) + UdpHeaderSize;
         Array.Clear(_packet);
-        for (var objections = 0; objections < MaxObjections; objections++)
+        for (var objections = 0; objections < MaxObjections && !stop.IsCancellationRequested; objections++)
         {
             var errno = socket.Send(_packet.AsSpan(0, size - headers));
             var said = socket.Await(_answer, errno == 0 ? Patience : 0);
@@ -96,7 +97,7 @@ internal sealed class PathMtuProbe(InternetAddress local)
             if (IsAnswered(icmp, remote, size)) return new ProbeResult(size, ProbeResult.Confirmed);
             if (!IsAnswered(icmp, remote, least)) return new ProbeResult(size, ProbeResult.Unconfirmed);
             var (arrives, vanishes) = (least, size);
-            while (vanishes - arrives > 1)
+            while (vanishes - arrives > 1 && !stop.IsCancellationRequested)
             {
                 var middle = (arrives + vanishes) / 2;
                 if (IsAnswered(icmp, remote, middle)) arrives = middle;
@@ -115,7 +116,7 @@ internal sealed class PathMtuProbe(InternetAddress local)
     private bool IsAnswered(ProbeSocket socket, InternetAddress remote, int size)
     {
         var message = _packet.AsSpan(0, size - IpHeaderSize(remote));
-        for (var attempt = 0; attempt < EchoAttempts; attempt++)
+        for (var attempt = 0; attempt < EchoAttempts && !stop.IsCancellationRequested; attempt++)
         {
             message[..EchoHeaderSize].Clear();
             message[0] = remote.IsIPv4 ? (byte)8 : (byte)128;

@@ -18,14 +18,14 @@ internal sealed class PathMtuProber : IDisposable
     private readonly PathMtuProbe _probe;
     private readonly int _intervalMilliseconds;
     private readonly ConcurrentDictionary<InternetAddress, ProbeResult> _results = new();
-    private readonly ManualResetEventSlim _stop = new();
+    private readonly CancellationTokenSource _stop = new();
     private readonly Thread _thread;
     private volatile IReadOnlyList<ProbeTarget> _targets = [];
 
     /// <summary>Starts in the network namespace of the process.</summary>
     public PathMtuProber(InternetAddress local, int intervalSeconds)
     {
-        _probe = new PathMtuProbe(local);
+        _probe = new PathMtuProbe(local, _stop.Token);
         _intervalMilliseconds = intervalSeconds * 1000;
         _thread = new Thread(Run) { IsBackground = true, Name = "path MTU probes" };
         _thread.Start();
@@ -43,7 +43,7 @@ internal sealed class PathMtuProber : IDisposable
     private void Run()
     {
         var due = new Dictionary<InternetAddress, long>();
-        while (!_stop.Wait(PauseMilliseconds))
+        while (!HasStoppedAfter(PauseMilliseconds))
         {
             var targets = _targets;
             foreach (var target in targets)
@@ -52,13 +52,15 @@ internal sealed class PathMtuProber : IDisposable
                 if (due.TryGetValue(target.Remote, out var next) && now < next) continue;
                 due[target.Remote] = now + _intervalMilliseconds;
                 _results[target.Remote] = _probe.Run(target.Remote, target.Port, target.Most);
-                if (_stop.Wait(PauseMilliseconds)) return;
+                if (HasStoppedAfter(PauseMilliseconds)) return;
             }
 
             if (due.Count > targets.Count) Forget(due, targets);
-            if (_stop.Wait(Math.Min(_intervalMilliseconds, 1000))) return;
+            if (HasStoppedAfter(Math.Min(_intervalMilliseconds, 1000))) return;
         }
     }
+
+    private bool HasStoppedAfter(int milliseconds) => _stop.Token.WaitHandle.WaitOne(milliseconds);
 
     private void Forget(Dictionary<InternetAddress, long> due, IReadOnlyList<ProbeTarget> targets)
     {
@@ -73,8 +75,8 @@ internal sealed class PathMtuProber : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        if (_stop.IsSet) return;
-        _stop.Set();
+        if (_stop.IsCancellationRequested) return;
+        _stop.Cancel();
         _thread.Join();
         _stop.Dispose();
     }
