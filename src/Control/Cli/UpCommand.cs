@@ -86,6 +86,7 @@ internal static class UpCommand
         foreach (var flag in (ReadOnlySpan<Option<bool>>)[
             Learning, NoLearning, Proxy, NoProxy, UdpChecksum, NoUdpChecksum, Zero6Transmit, NoZero6Transmit, Zero6Receive, NoZero6Receive, Strict])
             command.Options.Add(flag);
+        GuardSettings.AddTo(command);
         command.WithExamples(Examples);
         command.SetAction(static (result, cancellation) =>
         {
@@ -136,7 +137,7 @@ internal static class UpCommand
         options = new UpOptions
         {
             Vtep = vtep,
-            Segments = ReadSegments(result, reader, shared),
+            Segments = ReadSegments(result, reader, GuardSettings.Apply(shared, result, reader)),
             Remotes = remotes,
             Mtu = reader.IsGiven(Mtu) ? reader.Read(Mtu, Words.Number(68, 65521), 0) : null,
             Addresses = addresses,

@@ -47,4 +47,10 @@ public enum Counter
 
     /// <summary>Frames whose unfinished checksum or size was recognised and handed to the kernel to finish.</summary>
     OffloadRecognised,
+
+    /// <summary>Frames that were flooded from here and came back within a second; they were delivered.</summary>
+    Returned,
+
+    /// <summary>Frames whose source was not learned because its VTEP has as many stations as it may.</summary>
+    StationsLimited,
 }
