@@ -32,9 +32,21 @@ internal sealed record FlushJson(int Removed);
 /// <param name="Sentence">What happened, and what to do.</param>
 internal sealed record DropJson(string Direction, string Reason, long Count, string Sentence);
 
-/// <summary>Counters of one remote VTEP.</summary>
+/// <summary>Counters of one remote VTEP, and the MTU of the path to it.</summary>
+/// <param name="Dst">Its address.</param>
+/// <param name="Port">Its UDP port.</param>
+/// <param name="Vni">The VNI towards it.</param>
+/// <param name="Configured">Whether a static or permanent entry names it.</param>
+/// <param name="TxDatagrams">Datagrams that the kernel took for it.</param>
+/// <param name="TxBytes">UDP payload bytes in them.</param>
+/// <param name="RxDatagrams">Datagrams admitted from it.</param>
+/// <param name="RxBytes">UDP payload bytes in them.</param>
+/// <param name="TxDropped">Datagrams for it that could not be sent.</param>
+/// <param name="Pmtu">Bytes of the largest outer IP packet that reaches it whole; left out if nothing is known.</param>
+/// <param name="PmtuFrom">Where that comes from: "link", "route", "learned", "probe", or "default" if nothing is known.</param>
 internal sealed record RemoteJson(
-    string Dst, int Port, long Vni, bool Configured, long TxDatagrams, long TxBytes, long RxDatagrams, long RxBytes, long TxDropped);
+    string Dst, int Port, long Vni, bool Configured, long TxDatagrams, long TxBytes, long RxDatagrams, long RxBytes, long TxDropped,
+    int? Pmtu, string PmtuFrom);
 
 /// <summary>State and counters of one segment.</summary>
 /// <param name="Ifname">Its TAP.</param>
@@ -169,6 +181,18 @@ internal sealed record EventJson(string Event, DateTimeOffset Time)
     public long? Lost { get; init; }
 }
 
+/// <summary>What <c>sleeve config check</c> found.</summary>
+/// <param name="File">As it was named.</param>
+/// <param name="Valid">Whether <c>sleeve up</c> would take it.</param>
+/// <param name="Segments">Segments in it, if it is valid.</param>
+/// <param name="Errors">Every error.</param>
+internal sealed record ConfigReportJson(string File, bool Valid, int Segments, IReadOnlyList<ConfigErrorJson> Errors);
+
+/// <summary>An error of a configuration file.</summary>
+/// <param name="Line">From 1; left out if it is about the whole file.</param>
+/// <param name="Error">Key, value, what is allowed.</param>
+internal sealed record ConfigErrorJson(int? Line, string Error);
+
 /// <summary>What went wrong (RFC 9457).</summary>
 /// <param name="Title">The reason, in the kernel's words where it has them.</param>
 /// <param name="Status">HTTP status.</param>
@@ -188,5 +212,6 @@ internal sealed record ProblemJson(string Title, int Status, string? Detail);
 [JsonSerializable(typeof(VtepStatsJson))]
 [JsonSerializable(typeof(IReadOnlyList<VtepStatsJson>))]
 [JsonSerializable(typeof(EventJson))]
+[JsonSerializable(typeof(ConfigReportJson))]
 [JsonSerializable(typeof(ProblemJson))]
 internal sealed partial class ApiJson : JsonSerializerContext;

@@ -25,6 +25,7 @@ internal static class CommandLine
             NeighCommand.Create(),
             StatsCommand.Create(),
             MonitorCommand.Create(),
+            ConfigCommand.Create(),
             DemoCommand.Create(),
         };
         root.WithExamples("""

@@ -39,9 +39,9 @@ internal static class GuardSettings
     }
 
     /// <summary>What was asked for, put into a segment's options.</summary>
-    public static SegmentOptions Apply(SegmentOptions options, ParseResult result, SettingReader reader)
+    public static SegmentOptions Apply(SegmentOptions options, SettingReader reader)
     {
-        var isStrict = result.GetValue(ProxyStrict);
+        var isStrict = reader.ReadFlag(ProxyStrict);
         return options with
         {
             Proxy = options.Proxy || isStrict,

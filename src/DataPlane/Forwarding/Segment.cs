@@ -13,6 +13,7 @@ public sealed class Segment
     private ulong _deviceMac;
     private int _mtu = 1500;
     private volatile bool _isUp = true;
+    private volatile bool _isBridgePort;
 
     /// <summary>Makes an empty segment.</summary>
     /// <param name="options">Validated options.</param>
@@ -70,6 +71,16 @@ public sealed class Segment
     {
         get => Volatile.Read(ref _mtu);
         set => Volatile.Write(ref _mtu, value);
+    }
+
+    /// <summary>
+    /// Whether the TAP interface is a port of a bridge. Then the host is no router for what it sends: a packet too long for the path to a VTEP is
+    /// answered and not sent; else answered and sent, as the kernel's device does.
+    /// </summary>
+    public bool IsBridgePort
+    {
+        get => _isBridgePort;
+        set => _isBridgePort = value;
     }
 
     /// <summary>Whether the TAP interface is up. Going down flushes dynamic entries, as the kernel's device does; nothing is delivered until it is up.</summary>

@@ -181,6 +181,7 @@ public sealed class DecapsulationPath
         }
 
         frame.Offload = UnfinishedOffload.Recognise(bytes, headers, segment.Mtu, frame.DatagramLength); // 6
+        if (segment.Options.MssClamp != 0) PathMtuStage.ClampSegmentSize(port, bytes, headers, sender, frame.Offload.NeedsChecksum);
         if (frame.Offload.NeedsChecksum)
         {
             port.Counters.Count(Counter.OffloadRecognised);

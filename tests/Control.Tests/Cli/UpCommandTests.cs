@@ -183,7 +183,7 @@ public class UpCommandTests
         {
             Assert.Equal(dashed!.Vtep, other!.Vtep);
             Assert.Equal(dashed.Segments, other.Segments);
-            Assert.Equal(dashed.Remotes, other.Remotes);
+            Assert.Equal(dashed.Devices[0].Remotes, other.Devices[0].Remotes);
         });
         Assert.Equal((8472, false), (dashed!.Vtep.Port, dashed.Vtep.UdpChecksum));
         var segment = Assert.Single(dashed.Segments);
@@ -211,7 +211,7 @@ public class UpCommandTests
     public void An_options_value_may_look_like_an_option()
     {
         Assert.Empty(Read("up vx0 vni 1 local 192.0.2.1 bridge local netns proxy".Split(' '), out var options));
-        Assert.Equal(("local", "proxy"), (options!.Bridge, options.NetworkNamespace));
+        Assert.Equal(("local", "proxy"), (options!.Devices[0].Bridge, options.Devices[0].NetworkNamespace));
     }
 
     [Fact]
@@ -232,7 +232,7 @@ public class UpCommandTests
     public void An_address_after_a_colon_keeps_its_own()
     {
         Assert.Empty(Read("up vx0 --vni 1 --local:2001:db8::1 --remote=2001:db8::2".Split(' '), out var options));
-        Assert.Equal(("2001:db8::1", "2001:db8::2"), (options!.Vtep.Local.ToString(), Assert.Single(options.Remotes).ToString()));
+        Assert.Equal(("2001:db8::1", "2001:db8::2"), (options!.Vtep.Local.ToString(), Assert.Single(options.Devices[0].Remotes).ToString()));
     }
 
     [Fact]
