@@ -17,6 +17,9 @@ internal sealed record UpOptions
     /// <summary>The segments alone.</summary>
     public IReadOnlyList<SegmentOptions> Segments => [.. Devices.Select(static device => device.Segment)];
 
+    /// <summary>How path MTUs are kept.</summary>
+    public PathMtuOptions PathMtu { get; init; } = new();
+
     /// <summary>Unix socket for commands; null for /run/sleeve/DEV.sock.</summary>
     public string? Socket { get; init; }
 }
@@ -32,9 +35,6 @@ internal sealed record UpSegment
 
     /// <summary>MTU of the TAP in bytes; null to take it from the route to the remotes.</summary>
     public int? Mtu { get; init; }
-
-    /// <summary>How path MTUs are kept.</summary>
-    public PathMtuOptions PathMtu { get; init; } = new();
 
     /// <summary>Addresses for the TAP.</summary>
     public IReadOnlyList<AddressPrefix> Addresses { get; init; } = [];

@@ -24,6 +24,7 @@ public sealed class Segment
         ArgumentNullException.ThrowIfNull(options);
         Options = options;
         Self = self;
+        Outer = new OuterPolicy(options.Outer, self.Address.IsIPv4);
         Remotes = new RemoteTable(options, self);
         Events = new EventSource(events ?? new EventRing(), options.Vni, options.Name);
         Guards = new SegmentGuards(options.Guards, Events);
@@ -40,6 +41,9 @@ public sealed class Segment
 
     /// <summary>Where it tells what happens.</summary>
     public EventSource Events { get; }
+
+    /// <summary>Which outer IP headers a frame gets.</summary>
+    public OuterPolicy Outer { get; }
 
     /// <summary>The guard rails.</summary>
     public SegmentGuards Guards { get; }

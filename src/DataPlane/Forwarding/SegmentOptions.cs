@@ -82,6 +82,9 @@ public sealed record SegmentOptions
     /// </summary>
     public int MssClamp { get; init; }
 
+    /// <summary>What the outer IP headers say (tos, ttl, df, flowlabel). Default: nothing but ECN.</summary>
+    public OuterOptions Outer { get; init; } = new();
+
     internal bool HasFramePolicy => DropTagged || DropSpanningTree;
 
     internal int? VtepLimit => Guards.StationsPerVtep is 0 ? Math.Max(1, EntryLimit / 2) : Guards.StationsPerVtep;
