@@ -183,6 +183,8 @@ public sealed class Vtep : IDisposable
         {
             var aged = segment.Segment.Fdb.AgeOut(NowMilliseconds);
             if (aged > 0) Log.AgedOut(_logger, segment.Segment.Options.Name, aged);
+            foreach (var (limit, frames, last) in segment.GuardLog.TakeNew(segment.Segment.Guards, NowMilliseconds))
+                Log.GuardMet(_logger, segment.Segment.Options.Name, frames, GuardLog.What(limit), last, GuardLog.Option(limit));
         }
 
         var offload = TransmitOffload;

@@ -103,6 +103,7 @@ internal static class UpCommand
             Learning, NoLearning, Proxy, NoProxy, UdpChecksum, NoUdpChecksum, Zero6Transmit, NoZero6Transmit, Zero6Receive, NoZero6Receive, Strict])
             command.Options.Add(flag);
         foreach (var setting in PathMtuSettings.All) command.Options.Add(setting.Option);
+        GuardSettings.AddTo(command);
         command.WithExamples(Examples);
         command.SetAction(static (result, cancellation) =>
         {
@@ -185,7 +186,7 @@ internal static class UpCommand
         };
         var segment = new UpSegment
         {
-            Segment = shared,
+            Segment = GuardSettings.Apply(shared, reader),
             Remotes = [.. remotes.Select(static remote => remote.Value)],
             Mtu = reader.IsGiven(Mtu) ? reader.Read(Mtu, Words.Number(68, 65521), 0) : null,
             Addresses = reader.ReadAll<AddressPrefix>(Address, Words.Prefix),

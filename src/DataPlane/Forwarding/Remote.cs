@@ -91,6 +91,9 @@ public sealed class Remote
     /// <summary>Static and permanent FDB entries for which datagrams from its address are admitted; changed under the table's lock, read by anybody.</summary>
     internal int AdmittingEntries;
 
+    /// <summary>Dynamic FDB entries that lead to it; under the table's lock.</summary>
+    internal int Stations;
+
     /// <summary>When an entry last named it, in milliseconds of the segment's clock; under the table's lock.</summary>
     internal long LastUsedMilliseconds;
 

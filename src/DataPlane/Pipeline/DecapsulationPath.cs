@@ -170,6 +170,10 @@ public sealed class DecapsulationPath
         if (headers.Source == segment.DeviceMac) return DropReason.OwnMac;
         if (headers.IsTruncatedIp) return DropReason.TruncatedIp;
         if (!segment.IsUp) return DropReason.DeviceDown;
+        if (segment.HasFramePolicy && FramePolicy.Refuse(segment.Options, headers) is { } refusal) return refusal;
+        var resolves = segment.WatchesResolution && AddressResolution.IsCandidate(headers);
+        if (resolves && !ResolutionGuard.Admits(segment, bytes, headers, _nowMilliseconds)) return DropReason.RequestLimit;
+        if (headers.Destination.IsGroup && segment.Guards.IsBack(bytes, headers.Source, frame.Sender, _nowMilliseconds)) port.Counters.Count(Counter.Returned);
 
         var policy = segment.Options.Policy is null ? default : header.Policy;
         if (!IsAccepted(segment, policy)) return DropReason.PolicyDenied;
@@ -184,6 +188,8 @@ public sealed class DecapsulationPath
         switch (policy.DontLearn ? LearnResult.Known : segment.Fdb.Learn(headers.Source, frame.Sender, _nowMilliseconds))
         {
             case LearnResult.Conflict: return DropReason.StaticConflict;
+            case LearnResult.Held: return DropReason.MoveHeld;
+            case LearnResult.Limited: port.Counters.Count(Counter.StationsLimited); break;
             case LearnResult.Learned: port.Counters.Count(Counter.Learned); break;
             case LearnResult.Moved: port.Counters.Count(Counter.Moved); break;
             case LearnResult.Skipped when segment.Options.Learning: port.Counters.Count(Counter.NotLearned); break;

@@ -10,8 +10,8 @@ namespace Sleeve.DataPlane.Pipeline;
 /// <list type="number">
 /// <item>receive: frames from the TAP into slots, headroom before each</item>
 /// <item>parse: where the inner headers stand</item>
-/// <item>ARP/ND proxy: a known neighbour is answered to the TAP, done</item>
-/// <item>forward: FDB entry, else the replication list; too long for the path to one VTEP: answered, and refused from a bridge port</item>
+/// <item>ARP/ND proxy: a known neighbour is answered to the TAP, done; who asks too much is held back</item>
+/// <item>forward: FDB entry, else the replication list, as far as the flood limits let it; too long for the path to one VTEP: answered, and refused from a bridge port</item>
 /// <item>outer headers: DSCP, ECN, TTL, DF and flow label, as the frame and the options say</item>
 /// <item>encapsulate: what the host left undone is finished, a super-frame is cut by writing headers beside its payload; a VXLAN header in
 /// front; a copy per remote on one buffer</item>
@@ -67,6 +67,13 @@ public sealed class EncapsulationPath
                 continue;
             }
 
+            if (port.Segment.HasFramePolicy && FramePolicy.Refuse(port.Segment.Options, headers) is { } refusal)
+            {
+                port.Counters.Count(Counter.TapReceived);
+                port.Counters.DropOut(refusal);
+                continue;
+            }
+
             if (frame.Offload.IsSuperFrame)
             {
                 ForwardSuperFrame(port, frame, headers);
@@ -74,12 +81,28 @@ public sealed class EncapsulationPath
             }
 
             port.Counters.Count(Counter.TapReceived);
-            if (port.Segment.Options.Proxy && Proxy(port, ref frame, headers)) continue; // 3
+            if (port.Segment.WatchesResolution && AddressResolution.IsCandidate(headers) && Resolve(port, ref frame, headers)) continue; // 3
             Forward(port, frame, headers); // 4, 5, 6
         }
 
         if (_datagrams.Count > 0) Flush(port); // 7
         return _frames.Count;
+    }
+
+    // True if the frame ends here: held back, answered, or consumed by a strict proxy.
+    private bool Resolve(SegmentPort port, ref Frame frame, in InnerHeaders headers)
+    {
+        if (!ResolutionGuard.Admits(port.Segment, _frames.Bytes(frame), headers, _nowMilliseconds))
+        {
+            port.Counters.DropOut(DropReason.RequestLimit);
+            return true;
+        }
+
+        if (!port.Segment.Options.Proxy) return false;
+        if (Proxy(port, ref frame, headers)) return true;
+        if (!ResolutionGuard.EndsUnanswered(port.Segment, _frames.Bytes(frame), headers, _nowMilliseconds)) return false;
+        port.Counters.DropOut(DropReason.Unanswered);
+        return true;
     }
 
     private bool Proxy(SegmentPort port, ref Frame frame, in InnerHeaders headers)
@@ -100,7 +123,7 @@ public sealed class EncapsulationPath
 
     private void Forward(SegmentPort port, in Frame frame, in InnerHeaders headers)
     {
-        var destinations = Destinations(port, headers, count: 1);
+        var destinations = Destinations(port, frame, headers, count: 1);
         if (destinations.Remotes.IsEmpty) return;
         var bytes = _frames.Bytes(frame);
         var length = headers.NetworkOffset + headers.IpLength;
@@ -138,7 +161,7 @@ public sealed class EncapsulationPath
 
         port.Counters.Count(Counter.TapReceived, plan.Count);
         port.Counters.Count(Counter.SuperFramesCut);
-        var destinations = Destinations(port, headers, plan.Count);
+        var destinations = Destinations(port, frame, headers, plan.Count);
         if (destinations.Remotes.IsEmpty) return;
         if (_pathMtu.Refuses(port, bytes, headers, plan.SegmentLength, destinations, plan.Count, _nowMilliseconds)) return;
         var flowHash = FlowHash.Compute(bytes, headers, _hashKey);
@@ -153,14 +176,22 @@ public sealed class EncapsulationPath
         }
     }
 
-    private static ReplicationList Destinations(SegmentPort port, in InnerHeaders headers, int count)
+    private ReplicationList Destinations(SegmentPort port, in Frame frame, in InnerHeaders headers, int count)
     {
         var known = port.Segment.Fdb.Find(headers.Destination);
         var destinations = known ?? port.Segment.Fdb.Default;
         if (destinations.Remotes.IsEmpty)
         {
             port.Counters.DropOut(DropReason.NoRemoteVtep, count);
+            FloodGuard.TellMiss(port.Segment, headers.Destination, _nowMilliseconds);
             return destinations;
+        }
+
+        if ((known is null || destinations.Remotes.Length > 1)
+            && !FloodGuard.Admits(port.Segment, _frames.Bytes(frame), headers, destinations.Remotes.Length, count, _nowMilliseconds))
+        {
+            port.Counters.DropOut(DropReason.FloodLimit, count);
+            return ReplicationList.Empty;
         }
 
         if (known is null) port.Counters.Count(Counter.Flooded, count);

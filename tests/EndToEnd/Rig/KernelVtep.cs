@@ -16,6 +16,7 @@ public sealed class KernelVtep : Vtep
             + Flag("learning", options.Learning) + Flag("proxy", options.Proxy) + Flag("udpcsum", options.UdpChecksum)
             + (options.Outer.Length > 0 ? $" {options.Outer}" : "")
             + Flag("udp6zerocsumtx", options.ZeroChecksum6Transmit) + Flag("udp6zerocsumrx", options.ZeroChecksum6Receive)
+            + (options.Misses ? " l2miss l3miss" : "")
             + (options.Gbp is null ? "" : " gbp"));
         foreach (var remote in options.Remotes) FdbDo("append", $"{Default} dev {Device} dst {remote}");
         foreach (var address in options.Addresses) host.Run($"ip addr add {address} dev {Device}");

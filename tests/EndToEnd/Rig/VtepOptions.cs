@@ -42,6 +42,12 @@ public sealed record VtepOptions
     /// <summary>Answer ARP and ND from the neighbour table.</summary>
     public bool Proxy { get; init; }
 
+    /// <summary>Consume what the proxy cannot answer (Sleeve; the kernel's proxy always does).</summary>
+    public bool ProxyStrict { get; init; }
+
+    /// <summary>Tell of missing FDB entries and neighbours.</summary>
+    public bool Misses { get; init; }
+
     /// <summary>Compute the outer UDP checksum (IPv4).</summary>
     public bool UdpChecksum { get; init; } = true;
 
