@@ -48,9 +48,11 @@ internal sealed record DropJson(string Direction, string Reason, long Count, str
 /// <param name="TxDropped">Datagrams for it that could not be sent.</param>
 /// <param name="Pmtu">Bytes of the largest outer IP packet that reaches it whole; left out if nothing is known.</param>
 /// <param name="PmtuFrom">Where that comes from: "link", "route", "learned", "probe", or "default" if nothing is known.</param>
+/// <param name="PmtuProbed">Bytes that the last probe of the path found; left out without one.</param>
+/// <param name="PmtuProbe">How sure it is: "confirmed", "unconfirmed", "black-hole" or "unreachable"; left out without one.</param>
 internal sealed record RemoteJson(
     string Dst, int Port, long Vni, bool Configured, long TxDatagrams, long TxBytes, long RxDatagrams, long RxBytes, long TxDropped,
-    int? Pmtu, string PmtuFrom);
+    int? Pmtu, string PmtuFrom, int? PmtuProbed, string? PmtuProbe);
 
 /// <summary>State and counters of one segment.</summary>
 /// <param name="Ifname">Its TAP.</param>

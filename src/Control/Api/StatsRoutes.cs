@@ -67,7 +67,8 @@ internal static class StatsRoutes
                 return new RemoteJson(
                     remote.Address.Address.ToString(), remote.Address.Port, remote.Vni.Value, remote.IsConfigured,
                     sent.DatagramsSent, sent.BytesSent, sent.DatagramsReceived, sent.BytesReceived, sent.Drops,
-                    remote.PathMtu.Bytes == 0 ? null : remote.PathMtu.Bytes, Naming.ConvertName(remote.PathMtu.Origin.ToString()));
+                    remote.PathMtu.Bytes == 0 ? null : remote.PathMtu.Bytes, Naming.ConvertName(remote.PathMtu.Origin.ToString()),
+                    remote.ProbeVerdict is null ? null : remote.ProbedMtu, remote.ProbeVerdict);
             })]);
     }
 

@@ -64,6 +64,15 @@ public sealed class Remote
         }
     }
 
+    /// <summary>Bytes that the last probe of the path found; 0 if there was none.</summary>
+    public int ProbedMtu { get; private set; }
+
+    /// <summary>How sure the last probe is; null if there was none.</summary>
+    public string? ProbeVerdict { get; private set; }
+
+    /// <summary>Notes what a probe found, for whoever reads it; only <see cref="PathMtu"/> counts.</summary>
+    public void SetProbe(int mtu, string? verdict) => (ProbedMtu, ProbeVerdict) = (mtu, verdict);
+
     /// <summary>Bytes of the largest inner IP packet, untagged, that fits the path in one piece; <see cref="int.MaxValue"/> if nothing is known.</summary>
     public int InnerMtu => Volatile.Read(ref _pathMtu) is > 0 and var mtu ? Math.Max(mtu - Overhead.For(Address.Address), 0) : int.MaxValue;
 

@@ -127,10 +127,9 @@ public sealed class EncapsulationPath
         var destinations = Destinations(port, frame, headers, count: 1);
         if (destinations.Remotes.IsEmpty) return;
         var bytes = _frames.Bytes(frame);
-        var only = destinations.Only;
-        if (only is not null && only.IsTooLong(headers.NetworkOffset + headers.IpLength)
-            && _pathMtu.Refuses(port, bytes, headers, headers.NetworkOffset + headers.IpLength, only, 1, _nowMilliseconds)) return;
-        if (port.Segment.Options.MssClamp != 0) PathMtuStage.ClampSegmentSize(port, bytes, headers, only, frame.Offload.NeedsChecksum);
+        var length = headers.NetworkOffset + headers.IpLength;
+        if (_pathMtu.Refuses(port, bytes, headers, length, destinations, 1, _nowMilliseconds)) return;
+        if (port.Segment.Options.MssClamp != 0) PathMtuStage.ClampSegmentSize(port, bytes, headers, destinations.Only, frame.Offload.NeedsChecksum);
         if (frame.Offload.NeedsChecksum && !ChecksumFinisher.TryFinish(bytes, frame.Offload))
         {
             port.Counters.DropOut(DropReason.BadOffload, destinations.Remotes.Length);
@@ -143,9 +142,10 @@ public sealed class EncapsulationPath
         {
             if (IsRefused(port, remote, count: 1)) continue;
             var headerInPlace = remote.Vni == port.Segment.Options.Vni;
-            if (_datagrams.TryAdd(frame, remote, flowHash, headerInPlace, outer)) continue;
+            var own = PathMtuStage.ClassFor(remote, length, outer);
+            if (_datagrams.TryAdd(frame, remote, flowHash, headerInPlace, own)) continue;
             Flush(port);
-            _datagrams.TryAdd(frame, remote, flowHash, headerInPlace, outer);
+            _datagrams.TryAdd(frame, remote, flowHash, headerInPlace, own);
         }
     }
 
@@ -164,16 +164,16 @@ public sealed class EncapsulationPath
         port.Counters.Count(Counter.SuperFramesCut);
         var destinations = Destinations(port, frame, headers, plan.Count);
         if (destinations.Remotes.IsEmpty) return;
-        if (destinations.Only is { } only && only.IsTooLong(plan.SegmentLength)
-            && _pathMtu.Refuses(port, bytes, headers, plan.SegmentLength, only, plan.Count, _nowMilliseconds)) return;
+        if (_pathMtu.Refuses(port, bytes, headers, plan.SegmentLength, destinations, plan.Count, _nowMilliseconds)) return;
         var flowHash = FlowHash.Compute(bytes, headers, _hashKey);
         var outer = port.Segment.Outer.Of(bytes, headers); // 5
         foreach (var remote in destinations.Remotes)
         {
-            if (IsRefused(port, remote, plan.Count) || _datagrams.TryAdd(frame, plan, remote, flowHash, outer)) continue;
+            var own = PathMtuStage.ClassFor(remote, plan.SegmentLength, outer);
+            if (IsRefused(port, remote, plan.Count) || _datagrams.TryAdd(frame, plan, remote, flowHash, own)) continue;
             Flush(port);
             // An empty batch has room for any super-frame that fits a slot, or it is none that a kernel makes.
-            if (!_datagrams.TryAdd(frame, plan, remote, flowHash, outer)) port.Counters.DropOut(DropReason.BadOffload, plan.Count);
+            if (!_datagrams.TryAdd(frame, plan, remote, flowHash, own)) port.Counters.DropOut(DropReason.BadOffload, plan.Count);
         }
     }
 

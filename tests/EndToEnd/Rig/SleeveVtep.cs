@@ -98,6 +98,7 @@ public sealed class SleeveVtep : Vtep
         if (options.Gbp is not null) words.AddRange(["--gbp", options.Gbp]);
         if (options.GbpAccept is not null) words.AddRange(["--gbp-accept", options.GbpAccept]);
         words.AddRange(Command.Split(options.Outer));
+        words.AddRange(options.More);
         return SleeveProgram.Up(host, words);
     }
 }

@@ -92,4 +92,7 @@ public sealed record VtepOptions
 
     /// <summary>--workers (Sleeve); null takes that of <see cref="SleeveProgram.Workers"/>.</summary>
     public int? Workers { get; init; }
+
+    /// <summary>More words for `sleeve up`.</summary>
+    public IReadOnlyList<string> More { get; init; } = [];
 }
