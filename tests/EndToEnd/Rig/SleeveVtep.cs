@@ -89,7 +89,6 @@ public sealed class SleeveVtep : Vtep
         words.Add(options.Learning ? "--learning" : "--nolearning");
         words.Add(options.ProxyStrict ? "--proxy-strict" : options.Proxy ? "--proxy" : "--noproxy");
         if (options.Misses) words.AddRange(["--l2miss", "--l3miss"]);
-        words.AddRange(options.More);
         if (host.Lab.Family == AddressFamily.InterNetwork) words.Add(options.UdpChecksum ? "--udpcsum" : "--noudpcsum");
         if (options.ZeroChecksum6Transmit) words.Add("--udp6zerocsumtx");
         if (options.ZeroChecksum6Receive) words.Add("--udp6zerocsumrx");

@@ -48,9 +48,6 @@ public sealed record VtepOptions
     /// <summary>Tell of missing FDB entries and neighbours.</summary>
     public bool Misses { get; init; }
 
-    /// <summary>Further words of `sleeve up` (Sleeve).</summary>
-    public IReadOnlyList<string> More { get; init; } = [];
-
     /// <summary>Compute the outer UDP checksum (IPv4).</summary>
     public bool UdpChecksum { get; init; } = true;
 
