@@ -19,8 +19,12 @@ internal sealed record FdbEntryJson(
 /// <param name="Dev">The TAP; left out where the request names it.</param>
 /// <param name="Lladdr">Its MAC.</param>
 /// <param name="Router">True if it is a router; left out otherwise.</param>
-/// <param name="State">Always "PERMANENT".</param>
-internal sealed record NeighbourJson(string? Dst, string? Dev, string? Lladdr, bool? Router, IReadOnlyList<string>? State);
+/// <param name="State">"PERMANENT"; "REACHABLE" if it was heard, "FAILED" if two stations claim it in turns.</param>
+internal sealed record NeighbourJson(string? Dst, string? Dev, string? Lladdr, bool? Router, IReadOnlyList<string>? State)
+{
+    /// <summary>Where it was heard, "local" or "remote"; left out of what an operator set.</summary>
+    public string? Learned { get; init; }
+}
 
 /// <summary>How many entries a flush removed.</summary>
 internal sealed record FlushJson(int Removed);

@@ -11,7 +11,7 @@ internal static class GuardSettings
     private const string PassOrDrop = "pass or drop";
 
     private static readonly Setting FloodLimit = new(
-        "--flood-limit", "N", $"Broadcast, multicast and unknown unicast frames a second of one station; twice as many at once. [{GuardOptions.DefaultFloodPerStation}]", Limit(1, MaxRate));
+        "--flood-limit", "N", $"Broadcast, multicast, unknown unicast frames a second of one station; twice at once. [{GuardOptions.DefaultFloodPerStation}]", Limit(1, MaxRate));
     private static readonly Setting FloodLimitSegment = new(
         "--flood-limit-segment", "N", $"The same of all stations. [{GuardOptions.DefaultFloodPerSegment}]", Limit(1, MaxRate));
     private static readonly Setting RequestLimit = new(
@@ -31,11 +31,14 @@ internal static class GuardSettings
     private static readonly Option<bool> L3Miss = Setting.Flag("--l3miss", "With --proxy: tell sleeve monitor of addresses that are asked for and not known. [off]");
     private static readonly Option<bool> NoL3Miss = Setting.Flag("--nol3miss", "Do not.");
 
+    private static readonly Option<bool> Snoop = Setting.Flag("--neigh-snoop", "Have the proxy answer for addresses heard in ARP and neighbour advertisements too. [off]");
+    private static readonly Option<bool> NoSnoop = Setting.Flag("--noneigh-snoop", "Do not.");
+
     /// <summary>Adds them to the command.</summary>
     public static void AddTo(Command command)
     {
         foreach (var setting in (ReadOnlySpan<Setting>)[FloodLimit, FloodLimitSegment, RequestLimit, MoveLimit, LoopLimit, VtepLimit, Stp, InnerVlan]) command.Options.Add(setting.Option);
-        foreach (var flag in (ReadOnlySpan<Option<bool>>)[ProxyStrict, L2Miss, NoL2Miss, L3Miss, NoL3Miss]) command.Options.Add(flag);
+        foreach (var flag in (ReadOnlySpan<Option<bool>>)[ProxyStrict, L2Miss, NoL2Miss, L3Miss, NoL3Miss, Snoop, NoSnoop]) command.Options.Add(flag);
     }
 
     /// <summary>What was asked for, put into a segment's options.</summary>
@@ -48,6 +51,7 @@ internal static class GuardSettings
             ProxyStrict = isStrict,
             L2Miss = reader.ReadFlag(L2Miss, NoL2Miss, fallback: false),
             L3Miss = reader.ReadFlag(L3Miss, NoL3Miss, fallback: false),
+            NeighbourSnooping = reader.ReadFlag(Snoop, NoSnoop, fallback: false),
             DropTagged = reader.Read(InnerVlan, IsDrop, false),
             DropSpanningTree = reader.Read(Stp, IsDrop, false),
             Guards = new GuardOptions

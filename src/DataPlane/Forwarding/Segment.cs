@@ -29,8 +29,9 @@ public sealed class Segment
         Events = new EventSource(events ?? new EventRing(), options.Vni, options.Name);
         Guards = new SegmentGuards(options.Guards, Events);
         HasFramePolicy = options.HasFramePolicy;
-        WatchesResolution = options.Proxy || Guards.LimitsRequests;
+        WatchesResolution = options.Proxy || options.NeighbourSnooping || Guards.LimitsRequests;
         Fdb = new ForwardingTable(options, Remotes, self, Events, Guards);
+        if (options.NeighbourSnooping) Neighbours.Snooped = new SnoopedNeighbours(options, Neighbours, Fdb, Events);
     }
 
     /// <summary>What it was made with.</summary>

@@ -55,6 +55,9 @@ public sealed record SegmentOptions
     /// <summary>With <see cref="Proxy"/>: tell of addresses that were asked for and are not known (l3miss). Default false.</summary>
     public bool L3Miss { get; init; }
 
+    /// <summary>Keep the addresses that stations are heard to claim, for the proxy to answer with and to find duplicates. Default false.</summary>
+    public bool NeighbourSnooping { get; init; }
+
     /// <summary>Drop frames with a VLAN tag, both ways (RFC 7348, section 6.1); the kernel's device carries them. Default false.</summary>
     public bool DropTagged { get; init; }
 

@@ -195,6 +195,8 @@ public sealed class DecapsulationPath
             case LearnResult.Skipped when segment.Options.Learning: port.Counters.Count(Counter.NotLearned); break;
         }
 
+        if (resolves) ResolutionGuard.Snoop(segment, bytes, headers, isLocal: false, _nowMilliseconds);
+
         frame.Offload = UnfinishedOffload.Recognise(bytes, headers, segment.Mtu, frame.DatagramLength); // 7
         if (segment.Options.MssClamp != 0) PathMtuStage.ClampSegmentSize(port, bytes, headers, sender, frame.Offload.NeedsChecksum);
         if (frame.Offload.NeedsChecksum)

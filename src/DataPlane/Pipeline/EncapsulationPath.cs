@@ -98,6 +98,7 @@ public sealed class EncapsulationPath
             return true;
         }
 
+        ResolutionGuard.Snoop(port.Segment, _frames.Bytes(frame), headers, isLocal: true, _nowMilliseconds);
         if (!port.Segment.Options.Proxy) return false;
         if (Proxy(port, ref frame, headers)) return true;
         if (!ResolutionGuard.EndsUnanswered(port.Segment, _frames.Bytes(frame), headers, _nowMilliseconds)) return false;
@@ -107,7 +108,7 @@ public sealed class EncapsulationPath
 
     private bool Proxy(SegmentPort port, ref Frame frame, in InnerHeaders headers)
     {
-        var length = NeighbourProxy.TryAnswer(_frames.Slab.Slice(frame.Offset, FrameBatch.MaxFrameSize), frame.Length, headers, port.Segment.Neighbours);
+        var length = NeighbourProxy.TryAnswer(_frames.Slab.Slice(frame.Offset, FrameBatch.MaxFrameSize), frame.Length, headers, port.Segment.Neighbours, _nowMilliseconds);
         if (length == 0) return false;
         frame.Length = length;
         frame.Offload = default;

@@ -11,6 +11,12 @@ internal static class ResolutionGuard
     public static bool Admits(Segment segment, ReadOnlySpan<byte> frame, in InnerHeaders headers, long nowMilliseconds) =>
         !segment.Guards.LimitsRequests || !AddressResolution.IsRequest(frame, headers) || segment.Guards.AdmitsRequest(headers.Source, nowMilliseconds);
 
+    /// <summary>Keeps what a frame claims, if somebody wants to know (--neigh-snoop).</summary>
+    public static void Snoop(Segment segment, ReadOnlySpan<byte> frame, in InnerHeaders headers, bool isLocal, long nowMilliseconds)
+    {
+        if (segment.Neighbours.Snooped is { } snooped && AddressClaim.TryParse(frame, headers, out var claim)) snooped.Note(claim, isLocal, nowMilliseconds);
+    }
+
     /// <summary>
     /// What becomes of a frame that the proxy did not answer: it may be told of (l3miss), and a strict proxy consumes every ARP frame and every
     /// solicitation, as the kernel's does.
@@ -39,7 +45,7 @@ internal static class ResolutionGuard
             target = solicitation.Target;
         }
 
-        if (target.IsUnspecified || target.IsMulticast || target.IsLoopback || segment.Neighbours.TryGet(target, out _)) return;
+        if (target.IsUnspecified || target.IsMulticast || target.IsLoopback || segment.Neighbours.TryResolve(target, nowMilliseconds, out _)) return;
         if (segment.Guards.AdmitsMiss((1UL << 63) | (uint)target.GetHashCode(), nowMilliseconds)) segment.Events.Publish(EventKind.L3Miss, nowMilliseconds, address: target);
     }
 }
