@@ -50,6 +50,14 @@ internal sealed class ApiClient : IDisposable
         return await ReadAsync(response, answer);
     }
 
+    /// <summary>Asks something that takes more words than a path has.</summary>
+    /// <exception cref="HostException">It was refused, with the reason.</exception>
+    public async Task<TAnswer> PostAsync<T, TAnswer>(string path, T body, JsonTypeInfo<T> type, JsonTypeInfo<TAnswer> answer)
+    {
+        using var response = await SendAsync(new HttpRequestMessage(HttpMethod.Post, path) { Content = JsonContent.Create(body, type) });
+        return await ReadAsync(response, answer);
+    }
+
     /// <summary>Asks for a removal.</summary>
     /// <exception cref="HostException">It was refused, with the reason.</exception>
     public async Task DeleteAsync(string path)

@@ -90,6 +90,7 @@ internal sealed class ApiServer : IAsyncDisposable
         FdbRoutes.Map(application, state);
         NeighbourRoutes.Map(application, state);
         StatsRoutes.Map(application, state);
+        ExplainRoutes.Map(application, state);
 
         var server = new ApiServer(application, paths);
         // The kernel makes the socket file as Kestrel binds; without group and others from the first moment.

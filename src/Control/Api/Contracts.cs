@@ -161,5 +161,8 @@ internal sealed record ProblemJson(string Title, int Status, string? Detail);
 [JsonSerializable(typeof(VtepStatsJson))]
 [JsonSerializable(typeof(IReadOnlyList<VtepStatsJson>))]
 [JsonSerializable(typeof(ConfigReportJson))]
+[JsonSerializable(typeof(ExplainRequestJson))]
+[JsonSerializable(typeof(ExplainJson))]
+[JsonSerializable(typeof(IReadOnlyList<ExplainJson>))]
 [JsonSerializable(typeof(ProblemJson))]
 internal sealed partial class ApiJson : JsonSerializerContext;

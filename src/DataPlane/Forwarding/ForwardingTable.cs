@@ -163,17 +163,47 @@ public sealed class ForwardingTable
             var number = _slots.Find(source, out var index);
             var before = number == 0 ? ReplicationList.Empty : _lists.ListOf(number);
             // Another worker may have been faster.
-            if (IsBehind(before, sender)) return LearnResult.Known;
-            if (number != 0 && _lists.KindOf(number) != EntryKind.Dynamic) return LearnResult.Conflict;
-            if (number == 0 && Count >= _options.EntryLimit) return LearnResult.Skipped;
+            var verdict = Judge(number, before, sender);
+            if (verdict is not (LearnResult.Learned or LearnResult.Moved)) return verdict;
             if (!_remotes.TryGetLearned(sender, nowMilliseconds, out var remote) || !_lists.HasRoomFor(remote.Alone, EntryKind.Dynamic)) return LearnResult.Skipped;
             if (number == 0) Insert(source, EntryKind.Dynamic, remote.Alone, nowMilliseconds);
             else Overwrite(index, EntryKind.Dynamic, remote.Alone, nowMilliseconds);
-            return number == 0 ? LearnResult.Learned : LearnResult.Moved;
+            return verdict;
         }
         finally
         {
             _writers.Exit();
+        }
+    }
+
+    /// <summary>What <see cref="Learn"/> would come to, without learning; what only a busy or full table would spoil is left out.</summary>
+    public LearnResult Judge(MacAddress source, InternetAddress sender)
+    {
+        if (!_options.Learning) return LearnResult.Skipped;
+        lock (_writers)
+        {
+            var number = _slots.Find(source, out _);
+            return Judge(number, number == 0 ? ReplicationList.Empty : _lists.ListOf(number), sender);
+        }
+    }
+
+    private LearnResult Judge(int number, ReplicationList before, InternetAddress sender)
+    {
+        if (IsBehind(before, sender)) return LearnResult.Known;
+        if (number != 0) return _lists.KindOf(number) == EntryKind.Dynamic ? LearnResult.Moved : LearnResult.Conflict;
+        return Count >= _options.EntryLimit ? LearnResult.Skipped : LearnResult.Learned;
+    }
+
+    /// <summary>The entry of one MAC, zero for the default destinations; null if there is none.</summary>
+    public ForwardingEntry? Show(MacAddress mac, long nowMilliseconds)
+    {
+        lock (_writers)
+        {
+            var destinations = DestinationsOf(mac, out var kind);
+            if (destinations.Remotes.IsEmpty) return null;
+            var idle = 0L;
+            if (!mac.IsZero && kind == EntryKind.Dynamic && _slots.Find(mac, out var index) != 0) idle = Math.Max(0, IdleAt(_slots, index, nowMilliseconds));
+            return new ForwardingEntry(mac, kind, destinations, idle);
         }
     }
 

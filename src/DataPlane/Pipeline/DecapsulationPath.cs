@@ -29,7 +29,8 @@ public sealed class DecapsulationPath
     private readonly StrangerLog _strangers;
     private FrozenDictionary<uint, SegmentPort> _ports = FrozenDictionary<uint, SegmentPort>.Empty;
 
-    private readonly RemoteTally _tally = new();
+    private readonly RemoteTally _tally;
+    private readonly bool _isOnTrial;
 
     // The batch under way: its clock, and the segment of the datagram before.
     private long _nowMilliseconds;
@@ -44,8 +45,11 @@ public sealed class DecapsulationPath
     /// <summary>Makes a path with its own buffers and no segments.</summary>
     /// <param name="underlay">Where datagrams come from.</param>
     /// <param name="strangers">Where unknown senders are noted.</param>
-    public DecapsulationPath(IUnderlay underlay, StrangerLog strangers)
+    /// <param name="isOnTrial">Leave tables and their counters alone, see <see cref="FrameTrial"/>.</param>
+    public DecapsulationPath(IUnderlay underlay, StrangerLog strangers, bool isOnTrial = false)
     {
+        _tally = new RemoteTally(isOnTrial);
+        _isOnTrial = isOnTrial;
         _underlay = underlay;
         _strangers = strangers;
         _merger = new Merger(_frames);
@@ -166,7 +170,7 @@ public sealed class DecapsulationPath
         if (!IsAccepted(segment, policy)) return DropReason.PolicyDenied;
 
         // 5. The kernel's device learns in spite of a D bit; the draft says not to.
-        switch (policy.DontLearn ? LearnResult.Known : segment.Fdb.Learn(headers.Source, frame.Sender, _nowMilliseconds))
+        switch (policy.DontLearn ? LearnResult.Known : Learn(segment, headers.Source, frame.Sender))
         {
             case LearnResult.Conflict: return DropReason.StaticConflict;
             case LearnResult.Learned: port.Counters.Count(Counter.Learned); break;
@@ -188,6 +192,9 @@ public sealed class DecapsulationPath
         Send(port, frame, [], frames: 1);
         return null;
     }
+
+    private LearnResult Learn(Segment segment, MacAddress source, InternetAddress sender) =>
+        _isOnTrial ? segment.Fdb.Judge(source, sender) : segment.Fdb.Learn(source, sender, _nowMilliseconds);
 
     private static bool HasReservedBits(Segment segment, VxlanHeader header) =>
         segment.Options.Policy is null ? header.HasReservedBits : header.HasReservedBitsBesidePolicy;

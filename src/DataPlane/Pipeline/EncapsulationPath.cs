@@ -24,14 +24,16 @@ public sealed class EncapsulationPath
     private readonly IUnderlay _underlay;
     private readonly FrameBatch _frames;
     private readonly DatagramBatch _datagrams;
-    private readonly RemoteTally _tally = new();
+    private readonly RemoteTally _tally;
     private readonly ulong _hashKey;
 
     /// <summary>Makes a path with its own buffers.</summary>
     /// <param name="underlay">Where datagrams go.</param>
     /// <param name="hashKey">Key of the flow hash, one for the process.</param>
-    public EncapsulationPath(IUnderlay underlay, ulong hashKey)
+    /// <param name="isOnTrial">Leave tables and their counters alone, see <see cref="FrameTrial"/>.</param>
+    public EncapsulationPath(IUnderlay underlay, ulong hashKey, bool isOnTrial = false)
     {
+        _tally = new RemoteTally(isOnTrial);
         _underlay = underlay;
         _hashKey = hashKey;
         _frames = new FrameBatch();

@@ -128,6 +128,9 @@ public sealed class UdpUnderlay : IUnderlay, IDisposable
     /// <summary>Sending sockets open now.</summary>
     public int SourcePortsOpen => _senders.OpenCount;
 
+    /// <inheritdoc cref="SourcePorts.PortOf"/>
+    public (ushort Port, bool IsOpen) SourcePortOf(uint flowHash) => _senders.PortOf(flowHash);
+
     /// <summary>Sending sockets, at most.</summary>
     public int SourcePortsLimit => _senders.Limit;
 

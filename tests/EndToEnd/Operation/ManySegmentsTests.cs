@@ -30,7 +30,7 @@ public sealed class ManySegmentsTests(ITestOutputHelper output) : LabTest(output
         lab.JoinBySwitch(hosts);
         var d = hosts[0];
         UnderlayPeer[] peers = [lab.Own(new UnderlayPeer(hosts[1])), lab.Own(new UnderlayPeer(hosts[2]))];
-        var text = new StringBuilder(CultureInfo.InvariantCulture, $"local: {d.Address}\nremote: [{peers[0].Address}, {peers[1].Address}]\nworkers: 1\nsegments:\n");
+        var text = new StringBuilder().Append(CultureInfo.InvariantCulture, $"local: {d.Address}\nremote: [{peers[0].Address}, {peers[1].Address}]\nworkers: 1\nsegments:\n");
         for (var vni = 1; vni <= Count; vni++) text.Append(CultureInfo.InvariantCulture, $"  - {{ifname: v{vni}, vni: {vni}}}\n");
         using var file = new TemporaryFile(text.ToString());
 
@@ -45,7 +45,7 @@ public sealed class ManySegmentsTests(ITestOutputHelper output) : LabTest(output
             peers[vni % 2 == 1 ? 0 : 1].Send([0x08, 0, 0, 0, (byte)(vni >> 16), (byte)(vni >> 8), (byte)vni, 0, .. Frames.Unique(MacAddress.Broadcast, station)], d.Address);
         foreach (var vni in new[] { 1, 2, 499, 500, 999, 1000 })
         {
-            Wait.Until(() => FdbEntry.Read(ControlSocket.Get("v1", $"segments/v{vni}/fdb")).Any(entry => entry.Mac == station));
+            Wait.Until(() => FdbEntry.Read(ControlSocket.Get("v1", $"segments/v{vni}/fdb")).Any(entry => entry.Mac == $"{station}"), $"v{vni} learns the station");
             using var port = new RawPort(d, $"v{vni}");
             var frame = Frames.Unique(station, asker);
             port.Send(frame);
