@@ -54,7 +54,7 @@ internal sealed class Explainer(VtepState state)
     private ExplainJson Send(VtepSegment found, byte[] frame, bool isFlowKnown, List<ExplainStepJson> steps)
     {
         var segment = found.Segment;
-        var outcome = Try(trial => trial.Send(segment, frame));
+        var outcome = Try(trial => trial.Send(segment, frame, Vtep.NowMilliseconds));
         void Add(string stage, string text) => steps.Add(new ExplainStepJson(stage, text));
 
         var isFrame = InnerHeaders.TryParse(frame, out var headers);
@@ -71,6 +71,7 @@ internal sealed class Explainer(VtepState state)
             Add("look-up", LookUp(segment, headers.Destination));
         }
 
+        foreach (var reply in outcome.Delivered) Add("reply", $"to {segment.Options.Name}, {reply.Bytes.Length} bytes: {(InnerHeaders.TryParse(reply.Bytes.Span, out var answer) ? Describe(reply.Bytes.ToArray(), answer) : "")}");
         AddChanges(steps, frame, outcome);
         var copies = outcome.Copies.Count == 0 ? [] : Encapsulate(found, frame, headers, isFlowKnown, outcome, steps);
         return Finish(found, "tap", copies.Count > 0 ? "sent" : "dropped", steps, copies, outcome);

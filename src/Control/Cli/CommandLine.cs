@@ -24,6 +24,7 @@ internal static class CommandLine
             FdbCommand.Create(),
             NeighCommand.Create(),
             StatsCommand.Create(),
+            MonitorCommand.Create(),
             ExplainCommand.Create(),
             ConfigCommand.Create(),
             DemoCommand.Create(),

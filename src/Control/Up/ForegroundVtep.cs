@@ -4,6 +4,7 @@ using Sleeve.Control.Api;
 using Sleeve.Control.Cli;
 using Sleeve.Control.Host;
 using Sleeve.DataPlane;
+using Sleeve.DataPlane.Events;
 using Sleeve.DataPlane.Forwarding;
 using Sleeve.DataPlane.Interop;
 using Sleeve.DataPlane.Pipeline;
@@ -31,6 +32,7 @@ internal sealed class ForegroundVtep : IAsyncDisposable
     private readonly Dictionary<string, TapPlace> _places = [];
     private UnderlayDevice? _underlayDevice;
     private Vtep? _vtep;
+    private PathMtuKeeper? _pathMtus;
     private ApiServer? _api;
     private string? _fault;
 
@@ -95,6 +97,9 @@ internal sealed class ForegroundVtep : IAsyncDisposable
 
         foreach (var place in _places.Values) place.Watch(OnLinkChange, fault => Fail($"watching links failed: {fault.Message}"));
         foreach (var place in _places.Values) place.SetUp();
+        _pathMtus = PathMtuKeeper.Start(
+            [.. _segments.Values.Select(static attached => attached.Segment)], _options.Vtep.Local, _options.PathMtu, static () => Vtep.NowMilliseconds,
+            fault => _logger.Say($"watching routes failed: path MTUs stay as they are: {fault.Message}"));
         _vtep.Start();
         _api = await ApiServer.StartAsync(SocketPaths(), new VtepState(_vtep, _segments), _stop.Token);
         await WaitUntilRunningAsync();
@@ -152,7 +157,8 @@ internal sealed class ForegroundVtep : IAsyncDisposable
     {
         var self = new VtepAddress(_options.Vtep.Local, _options.Vtep.Port);
         var (options, now) = (asked.Segment, Vtep.NowMilliseconds);
-        var segment = new Segment(options, self) { DeviceMac = device.Link.Mac, Mtu = device.Link.Mtu };
+        var segment = new Segment(options, self, _vtep!.Events) { DeviceMac = device.Link.Mac, Mtu = device.Link.Mtu };
+        segment.IsBridgePort = device.IsBridgePort(device.Link);
         segment.SetUp(device.Link.IsUp, now);
         foreach (var remote in asked.Remotes) segment.Fdb.Append(MacAddress.Zero, new VtepAddress(remote, self.Port), options.Vni, EntryKind.Permanent, now);
         foreach (var entry in asked.Fdb)
@@ -163,7 +169,7 @@ internal sealed class ForegroundVtep : IAsyncDisposable
 
         foreach (var neighbour in asked.Neighbours)
             if (segment.Neighbours.Replace(neighbour) is var result and not TableResult.Done) throw new HostException($"{options.Name}: --neigh {neighbour.Address}: the table refuses it ({result})");
-        return _vtep!.AddSegment(segment, device.Queues);
+        return _vtep.AddSegment(segment, device.Queues);
     }
 
     private void OnLinkChange(OverlayDevice device, LinkChange change)
@@ -171,6 +177,8 @@ internal sealed class ForegroundVtep : IAsyncDisposable
         var segment = _segments[device.Name].Segment;
         segment.DeviceMac = change.Now.Mac;
         segment.Mtu = change.Now.Mtu;
+        segment.IsBridgePort = device.IsBridgePort(change.Now);
+        if (change.Changes.HasFlag(LinkChanges.Mtu)) segment.Events.Publish(EventKind.MtuChanged, Vtep.NowMilliseconds, number: change.Now.Mtu);
         if (change.Changes.HasFlag(LinkChanges.Deleted))
         {
             device.MarkGone();
@@ -276,6 +284,7 @@ internal sealed class ForegroundVtep : IAsyncDisposable
     {
         if (_api is not null) await _api.DisposeAsync();
         foreach (var place in _places.Values) place.StopWatching();
+        _pathMtus?.Dispose();
         _vtep?.Dispose();
         _underlayDevice?.Dispose();
         for (var i = _devices.Count - 1; i >= 0; i--)

@@ -63,6 +63,10 @@ internal sealed class OverlayDevice : IDisposable
         }
     }
 
+    /// <summary>Whether the TAP is a port of a bridge of Linux or of Open vSwitch, as the kernel's netif_is_any_bridge_port sees it. From any thread.</summary>
+    /// <param name="link">The TAP as it is now.</param>
+    public bool IsBridgePort(LinkInfo link) => link.MasterIndex != 0 && _host.FindLink(link.MasterIndex) is { Kind: "bridge" or "openvswitch" };
+
     /// <summary>Says why <see cref="TunPath"/> cannot be opened and what to do.</summary>
     public static string ExplainTun(int errno) => errno is LibC.ENOENT or LibC.ENODEV or LibC.ENXIO
         ? $"there is no {TunPath}: load the kernel's tun module (modprobe tun), or pass the device into the container (--device {TunPath})"

@@ -17,6 +17,9 @@ internal sealed record UpOptions
     /// <summary>The segments alone.</summary>
     public IReadOnlyList<SegmentOptions> Segments => [.. Devices.Select(static device => device.Segment)];
 
+    /// <summary>How path MTUs are kept.</summary>
+    public PathMtuOptions PathMtu { get; init; } = new();
+
     /// <summary>Unix socket for commands; null for /run/sleeve/DEV.sock.</summary>
     public string? Socket { get; init; }
 }

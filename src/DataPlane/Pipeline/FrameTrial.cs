@@ -49,12 +49,13 @@ public sealed class FrameTrial
     /// <summary>A frame that the host would send into the TAP.</summary>
     /// <param name="segment">The TAP's segment.</param>
     /// <param name="frame">At most <see cref="FrameBatch.MaxFrameSize"/> bytes.</param>
+    /// <param name="nowMilliseconds">The clock of the tables.</param>
     /// <param name="offload">What the host would leave undone.</param>
-    public TrialOutcome Send(Segment segment, ReadOnlySpan<byte> frame, OffloadFacts offload = default)
+    public TrialOutcome Send(Segment segment, ReadOnlySpan<byte> frame, long nowMilliseconds, OffloadFacts offload = default)
     {
         var port = Begin(segment);
         _tap.Feed(frame, offload);
-        _out.Run(port);
+        _out.Run(port, nowMilliseconds);
         return End(port);
     }
 

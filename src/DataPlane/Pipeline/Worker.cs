@@ -164,7 +164,7 @@ public sealed class Worker : IDisposable
         foreach (var tag in ready)
         {
             if (tag == UnderlayTag) most = Math.Max(most, Decapsulation.Run(now));
-            else if (ports[tag - UnderlayTag - 1] is { } port) most = Math.Max(most, _encapsulation.Run(port));
+            else if (ports[tag - UnderlayTag - 1] is { } port) most = Math.Max(most, _encapsulation.Run(port, now));
         }
 
         return most == FrameBatch.DefaultCapacity;

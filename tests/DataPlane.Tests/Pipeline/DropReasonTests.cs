@@ -89,6 +89,12 @@ public sealed class DropReasonTests
                 host.Tap.Feed(frame, new OffloadFacts(true, (ushort)frame.Length, 0));
                 host.Send();
                 return;
+            case DropReason.ExceedsPathMtu:
+                host.FloodTo(2);
+                host.Segment.IsBridgePort = true;
+                foreach (var remote in host.Segment.Remotes.All) remote.PathMtu = new PathMtu(1400, PathMtuOrigin.Link);
+                host.Send(Craft.Ethernet(Station + 1, Station, 0x0800, Craft.IPv4(0x0A010001, 0x0A010002, 17, Craft.Fill(1400), fragment: 0x4000)));
+                return;
             case DropReason.NoRoute or DropReason.TooBig or DropReason.WouldBlock or DropReason.Rejected:
                 host.FloodTo(2);
                 host.Underlay.Outcome = _ => reason;
