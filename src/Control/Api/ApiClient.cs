@@ -66,6 +66,11 @@ internal sealed class ApiClient : IDisposable
         using var response = await SendAsync(new HttpRequestMessage(HttpMethod.Delete, path));
     }
 
+    /// <summary>Asks for an answer that comes bit by bit, until the other side ends it.</summary>
+    /// <exception cref="HostException">It cannot be had, with the reason.</exception>
+    public async Task<Stream> GetStreamAsync(string path) =>
+        await (await SendAsync(new HttpRequestMessage(HttpMethod.Get, path), HttpCompletionOption.ResponseHeadersRead)).Content.ReadAsStreamAsync();
+
     /// <summary>Reads an answer line by line as it comes, until the other side ends it.</summary>
     /// <exception cref="HostException">It cannot be had, with the reason.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>

@@ -60,6 +60,8 @@ internal sealed class ApiServer : IAsyncDisposable
             kestrel.Limits.MaxRequestBodySize = MaxBodyBytes;
             kestrel.Limits.MaxConcurrentConnections = MaxConnections;
             kestrel.AddServerHeader = false;
+            // Whoever captures may look at a packet for as long as it likes.
+            kestrel.Limits.MinResponseDataRate = null;
             foreach (var path in paths) kestrel.ListenUnixSocket(path);
         });
 
@@ -91,6 +93,7 @@ internal sealed class ApiServer : IAsyncDisposable
         NeighbourRoutes.Map(application, state);
         StatsRoutes.Map(application, state);
         ExplainRoutes.Map(application, state);
+        CaptureRoutes.Map(application, state, application.Lifetime.ApplicationStopping);
         EventRoutes.Map(application, state, application.Lifetime.ApplicationStopping);
 
         var server = new ApiServer(application, paths);

@@ -26,6 +26,7 @@ internal static class CommandLine
             StatsCommand.Create(),
             MonitorCommand.Create(),
             ExplainCommand.Create(),
+            CaptureCommand.Create(),
             ConfigCommand.Create(),
             DemoCommand.Create(),
         };

@@ -31,6 +31,7 @@ public sealed class DecapsulationPath
 
     private readonly RemoteTally _tally;
     private readonly bool _isOnTrial;
+    private CaptureRing? _capture;
 
     // The batch under way: its clock, and the segment of the datagram before.
     private long _nowMilliseconds;
@@ -72,6 +73,7 @@ public sealed class DecapsulationPath
         _frames.Clear();
         _underlay.Receive(_frames); // 1
         _nowMilliseconds = nowMilliseconds;
+        var ring = _capture;
         for (var i = 0; i < _frames.Count; i++)
         {
             // Several datagrams of one flow may stand one behind the other (UDP_GRO).
@@ -86,7 +88,8 @@ public sealed class DecapsulationPath
                 // In the slot itself, which nobody needs any more: a copy just after its writes would stall.
                 message.Offset = offset;
                 message.Length = Math.Min(each, left);
-                TakeDatagram(ref message);
+                if (ring is null) TakeDatagram(ref message);
+                else TakeCaptured(ring, ref message);
                 left -= each;
                 if (left <= 0) break;
             }
@@ -103,6 +106,20 @@ public sealed class DecapsulationPath
         InnerHeaders.TryParse(_frames.Bytes(message)[Math.Min(VxlanHeader.Size, message.Length)..], out var headers)
         && headers.Protocol == IpProtocol.Udp && headers.TransportOffset != 0
         && VxlanHeader.Size + headers.NetworkOffset + headers.IpLength == message.Length;
+
+    /// <summary>Copies what is taken into a ring from here on, or no more; from any thread.</summary>
+    internal void SetCapture(CaptureRing? ring) => Volatile.Write(ref _capture, ring);
+
+    private void TakeCaptured(CaptureRing ring, ref Frame frame)
+    {
+        var bytes = _frames.Bytes(frame);
+        var hasHeader = VxlanHeader.TryParse(bytes, out var header) && header.HasVni;
+        var counters = hasHeader && Volatile.Read(ref _ports).TryGetValue(header.Vni.Value, out var port) ? port.Counters : Unassigned;
+        counters.LastDrop = null;
+        ring.Hold(hasHeader ? header.Vni.Value : 0, frame.Sender, bytes);
+        TakeDatagram(ref frame);
+        ring.Release(counters.LastDrop);
+    }
 
     private void TakeDatagram(ref Frame frame)
     {
