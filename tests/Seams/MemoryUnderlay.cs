@@ -6,7 +6,7 @@ using Sleeve.DataPlane.Wire;
 namespace Sleeve.Seams;
 
 /// <summary>A datagram that a path sent: the UDP payload as a receiver would see it.</summary>
-public sealed record SentDatagram(VtepAddress To, byte[] Bytes, uint FlowHash)
+public sealed record SentDatagram(VtepAddress To, byte[] Bytes, uint FlowHash, OuterClass Outer = default)
 {
     public byte[] Frame => Bytes[VxlanHeader.Size..];
 }
@@ -14,7 +14,7 @@ public sealed record SentDatagram(VtepAddress To, byte[] Bytes, uint FlowHash)
 /// <summary>The underlay seam in memory. Allocates nothing while not recording.</summary>
 public sealed class MemoryUnderlay : IUnderlay
 {
-    private readonly Queue<(byte[] Bytes, InternetAddress Sender, int DatagramLength)> _inbox = new(1024);
+    private readonly Queue<(byte[] Bytes, InternetAddress Sender, int DatagramLength, byte TypeOfService)> _inbox = new(1024);
 
     /// <summary>How a datagram to a remote goes; null: all are taken.</summary>
     public Func<Remote, DropReason?>? Outcome { get; set; }
@@ -30,7 +30,7 @@ public sealed class MemoryUnderlay : IUnderlay
     public List<int> Flushes { get; } = [];
 
     /// <summary>Feeds a datagram, or several of <paramref name="datagramLength"/> bytes one behind the other, as UDP_GRO hands them over.</summary>
-    public void Feed(byte[] datagram, InternetAddress sender, int datagramLength = 0) => _inbox.Enqueue((datagram, sender, datagramLength));
+    public void Feed(byte[] datagram, InternetAddress sender, int datagramLength = 0, byte typeOfService = 0) => _inbox.Enqueue((datagram, sender, datagramLength, typeOfService));
 
     public void Receive(FrameBatch batch)
     {
@@ -45,6 +45,7 @@ public sealed class MemoryUnderlay : IUnderlay
             frame.Offset -= VxlanHeader.Size;
             frame.Sender = datagram.Sender;
             frame.DatagramLength = datagram.DatagramLength;
+            frame.OuterTypeOfService = datagram.TypeOfService;
         }
     }
 
@@ -65,7 +66,7 @@ public sealed class MemoryUnderlay : IUnderlay
                 byte[] bytes = [];
                 foreach (var slice in slices.Slice(each * datagram.SlicesEach, datagram.SlicesEach)) bytes = [.. bytes, .. batch.Frames.Slab.Slice(slice.Offset, slice.Length)];
                 if (each < datagram.Count - 1 && bytes.Length != datagram.LengthEach) throw new InvalidOperationException("a datagram but the last has another length");
-                Sent.Add(new SentDatagram(datagram.Remote.Address, bytes, datagram.FlowHash));
+                Sent.Add(new SentDatagram(datagram.Remote.Address, bytes, datagram.FlowHash, datagram.Outer));
             }
         }
     }

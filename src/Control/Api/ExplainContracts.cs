@@ -31,4 +31,7 @@ internal sealed record ExplainStepJson(string Stage, string Text);
 /// <param name="SourcePort">UDP source port; left out if it depends on more than was given.</param>
 /// <param name="Dev">Interface it would leave by.</param>
 /// <param name="Bytes">Bytes of the outer IP packet.</param>
-internal sealed record ExplainCopyJson(string Dst, int Port, long Vni, string? Src, int? SourcePort, string? Dev, int Bytes);
+/// <param name="Tos">TOS or traffic class of the outer header, ECN included.</param>
+/// <param name="Ttl">TTL or hop limit; left out if it is the route's.</param>
+/// <param name="Df">DF of the outer IPv4 header.</param>
+internal sealed record ExplainCopyJson(string Dst, int Port, long Vni, string? Src, int? SourcePort, string? Dev, int Bytes, int Tos, int? Ttl, bool Df);

@@ -145,13 +145,14 @@ internal sealed class Explainer(VtepState state)
 
             var link = route is null ? null : host.FindLink(route.LinkIndex);
             var source = route?.Source ?? from;
-            copies.Add(new ExplainCopyJson(to.Address.ToString(), to.Port, copy.Remote.Vni.Value, source?.ToString(), port, link?.Name, bytes));
+            copies.Add(new ExplainCopyJson(
+                to.Address.ToString(), to.Port, copy.Remote.Vni.Value, source?.ToString(), port, link?.Name, bytes, copy.Outer.TypeOfService, copy.Outer.TimeToLive == 0 ? null : copy.Outer.TimeToLive, copy.Outer.DontFragment));
             if (!isNamed) continue;
             var mtu = link is null ? 0 : route!.MtuMetric > 0 ? Math.Min(route.MtuMetric, link.Mtu) : link.Mtu;
             steps.Add(new ExplainStepJson("outer", link is null
                 ? $"to {to.Address}: no route to it now ({reason}): the kernel would refuse, counted as no_route"
-                : $"{source?.ToString() ?? "?"} → {to.Address}, UDP {port?.ToString(CultureInfo.InvariantCulture) ?? "?"} → {to.Port}, VNI {copy.Remote.Vni}, {bytes} bytes of IP, by {link.Name} (MTU {mtu})"
-                    + (bytes > mtu ? ": longer than that, so the kernel fragments" : "")));
+                : $"{source?.ToString() ?? "?"} → {to.Address}, UDP {port?.ToString(CultureInfo.InvariantCulture) ?? "?"} → {to.Port}, VNI {copy.Remote.Vni}, {Outer(copy.Outer, to.Address.IsIPv4)}, {bytes} bytes of IP, by {link.Name} (MTU {mtu})"
+                    + (bytes > mtu ? copy.Outer.DontFragment && to.Address.IsIPv4 ? ": longer than that, so with DF the kernel refuses, counted as too_big" : ": longer than that, so the kernel fragments" : "")));
         }
 
         if (copies.Count > NamedCopies) steps.Add(new ExplainStepJson("outer", $"and {copies.Count - NamedCopies} copies more, to {copies[NamedCopies].Dst} and others"));
@@ -170,6 +171,14 @@ internal sealed class Explainer(VtepState state)
             return (null, $"{string.Join(" or ", vtep.Workers.Select(each => each.Underlay.SourcePortOf(flowHash).Port))}, by the worker that the kernel gives the flow to; hash {flowHash:x8} of {what}");
         var (port, isOpen) = vtep.Workers[number].Underlay.SourcePortOf(flowHash);
         return (port, $"{port}: hash {flowHash:x8} of {what}, worker {number}{(isOpen ? "" : "; not open yet: if another process has it then, the next free one")}");
+    }
+
+    private static string Outer(OuterClass outer, bool isIPv4)
+    {
+        var ttl = outer.TimeToLive == 0 ? "of the route" : outer.TimeToLive.ToString(CultureInfo.InvariantCulture);
+        return isIPv4
+            ? string.Create(CultureInfo.InvariantCulture, $"TOS 0x{outer.TypeOfService:x2}, TTL {ttl}, DF {(outer.DontFragment ? "set" : "clear")}")
+            : string.Create(CultureInfo.InvariantCulture, $"traffic class 0x{outer.TypeOfService:x2}, hop limit {ttl}, flow label {(outer.FlowLabel == 0 ? "by the kernel" : outer.FlowLabel.ToString(CultureInfo.InvariantCulture))}");
     }
 
     private static string LookUp(Segment segment, MacAddress destination)

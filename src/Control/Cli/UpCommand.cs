@@ -63,16 +63,22 @@ internal static class UpCommand
     private static readonly Setting Config = new(
         "--config", "FILE", "Read options and segments from a file, YAML or JSON; options given here go before those at its top.", "a readable file");
     private static readonly Setting Gbp = new(
-        "--gbp", "GROUP", "Group policy extension: stamp this group on frames from the TAP, with ,dont-learn or ,applied the D or A bit; read what others stamp. [off]",
+        "--gbp", "GROUP", "Stamp this VXLAN-GBP group on frames from the TAP. [off: its bits are reserved]",
         Words.PolicyAllowed);
     private static readonly Setting GbpAccept = new(
-        "--gbp-accept", "GROUPS", "With --gbp: deliver frames of these groups only (0: of none), and those with the A bit. [any]", Words.GroupsAllowed);
+        "--gbp-accept", "GROUPS", "Deliver frames of these groups only, and those with the A bit. [any]", Words.GroupsAllowed);
     private static readonly Setting Workers = new(
         "--workers", "N", "Threads that move frames, each with its own queue and sockets. [cores, at most 4]", $"1 to {VtepOptions.MaxWorkers}");
     private static readonly Setting TransmitOffload = new(
         "--tx-offload", "HOW", "Send super-frames and runs whole, for the kernel to cut. [auto: the first that its self-test passes]", "auto, tunnel-gso, udp-gso or none");
     private static readonly Setting ReceiveOffload = new(
         "--rx-offload", "HOW", "Take runs at once, merge them for the TAP. [auto: on]", "auto or none");
+
+    private static readonly Setting TypeOfService = new(
+        "--tos", "TOS", "Outer TOS or traffic class; ECN is always the frame's. [0]", "inherit or 0 to 252, a multiple of 4 (the rest is ECN), also as 0x…");
+    private static readonly Setting TimeToLive = new("--ttl", "TTL", "Outer TTL or hop limit. [auto: the route's; 1 to a group]", "auto, inherit or 1 to 255 (0 means auto)");
+    private static readonly Setting DontFragment = new("--df", "DF", "DF of the outer IPv4 header. [unset]", "unset, set or inherit");
+    private static readonly Setting FlowLabel = new("--flowlabel", "LABEL", "Flow label of the outer IPv6 header. [0: the kernel's own]", "inherit or 0 to 1048575, also as 0x…");
 
     private static readonly Option<bool> Learning = Setting.Flag("--learning", "Learn which station is behind which VTEP. [on]");
     private static readonly Option<bool> NoLearning = Setting.Flag("--nolearning", "Do not learn.");
@@ -90,7 +96,8 @@ internal static class UpCommand
     public static Command Create()
     {
         var command = new Command("up", "Run one VTEP in the foreground until SIGINT or SIGTERM.") { Devices };
-        foreach (var setting in (ReadOnlySpan<Setting>)[Vni, Local, Remote, Port, SourcePorts, Ageing, MaxAddress, Admit, Mtu, Address, Bridge, Mac, Netns, TapDescriptor, Socket, Fdb, Neigh, Config, Gbp, GbpAccept, Workers, TransmitOffload, ReceiveOffload])
+        foreach (var setting in (ReadOnlySpan<Setting>)[Vni, Local, Remote, Port, SourcePorts, Ageing, MaxAddress, Admit, Mtu, Address, Bridge, Mac, Netns, TapDescriptor, Socket, Fdb, Neigh, Config, Gbp, GbpAccept, Workers, TransmitOffload, ReceiveOffload,
+            TypeOfService, TimeToLive, DontFragment, FlowLabel])
             command.Options.Add(setting.Option);
         foreach (var flag in (ReadOnlySpan<Option<bool>>)[
             Learning, NoLearning, Proxy, NoProxy, UdpChecksum, NoUdpChecksum, Zero6Transmit, NoZero6Transmit, Zero6Receive, NoZero6Receive, Strict])
@@ -165,6 +172,13 @@ internal static class UpCommand
             Strict = reader.ReadFlag(Strict),
             Policy = reader.IsGiven(Gbp) ? reader.Read<GroupPolicy>(Gbp, Words.Policy, default) : null,
             AcceptedGroups = reader.Read<PolicyGroups?>(GbpAccept, Words.Groups, null),
+            Outer = new OuterOptions
+            {
+                TypeOfService = reader.Read(TypeOfService, Words.TypeOfService, 0),
+                TimeToLive = reader.Read(TimeToLive, Words.TimeToLive, 0),
+                DontFragment = reader.Read(DontFragment, Words.DontFragment, DontFragmentRule.Unset),
+                FlowLabel = reader.Read(FlowLabel, Words.FlowLabel, 0),
+            },
         };
         var segment = new UpSegment
         {
@@ -203,6 +217,8 @@ internal static class UpCommand
 
     private static void RefuseContradictions(SettingReader reader, UpOptions options)
     {
+        if (options.Vtep.Local.IsIPv4 && options.Devices.Any(static device => device.Segment.Outer.FlowLabel != 0))
+            reader.Refuse("--flowlabel: only IPv6 has flow labels, and this underlay is IPv4");
         if (options.Devices.Count <= 1) return;
         foreach (var setting in (ReadOnlySpan<Setting>)[Mac, TapDescriptor, Address])
             if (reader.ReadGiven<string>(setting, Words.Text) is [var first, ..]) reader.Refuse($"{first}: only one device can have it");

@@ -19,6 +19,9 @@ public struct Frame
     /// <summary>Bytes of each datagram but the last, if several of one flow stand here one behind the other; 0 for a single one.</summary>
     public int DatagramLength;
 
+    /// <summary>TOS or traffic class of the outer IP header; set for datagrams only.</summary>
+    public byte OuterTypeOfService;
+
     /// <summary>The VTEP it came from; set for datagrams only.</summary>
     public InternetAddress Sender;
 }

@@ -23,6 +23,7 @@ public sealed class Segment
         ArgumentNullException.ThrowIfNull(options);
         Options = options;
         Self = self;
+        Outer = new OuterPolicy(options.Outer, self.Address.IsIPv4);
         Remotes = new RemoteTable(options, self);
         Events = new EventSource(events ?? new EventRing(), options.Vni, options.Name);
         Fdb = new ForwardingTable(options, Remotes, self, Events);
@@ -36,6 +37,9 @@ public sealed class Segment
 
     /// <summary>Where it tells what happens.</summary>
     public EventSource Events { get; }
+
+    /// <summary>Which outer IP headers a frame gets.</summary>
+    public OuterPolicy Outer { get; }
 
     /// <summary>MAC → VTEPs.</summary>
     public ForwardingTable Fdb { get; }

@@ -63,6 +63,9 @@ public sealed record SegmentOptions
     /// </summary>
     public int MssClamp { get; init; }
 
+    /// <summary>What the outer IP headers say (tos, ttl, df, flowlabel). Default: nothing but ECN.</summary>
+    public OuterOptions Outer { get; init; } = new();
+
     internal long AgeingMilliseconds => (AgeingSeconds == 0 ? DefaultAgeingSeconds : AgeingSeconds) * 1000L;
 
     internal int EntryLimit => MaxAddress == 0 ? DefaultMaxAddress : MaxAddress;

@@ -16,6 +16,7 @@ public sealed unsafe class DatagramReceiver : IDisposable
     private readonly byte* _names;
     private readonly byte* _controls;
     private readonly int[] _segmentSizes;
+    private readonly byte[] _typesOfService;
     private int _toReset;
     private bool _isDisposed;
 
@@ -32,6 +33,7 @@ public sealed unsafe class DatagramReceiver : IDisposable
         Capacity = count;
         _toReset = count;
         _segmentSizes = new int[count];
+        _typesOfService = new byte[count];
         _messages = (LibC.mmsghdr*)NativeMemory.AllocZeroed((nuint)count, (nuint)sizeof(LibC.mmsghdr));
         _slices = (LibC.iovec*)NativeMemory.AllocZeroed((nuint)count, (nuint)sizeof(LibC.iovec));
         _names = (byte*)NativeMemory.AllocZeroed((nuint)count, SocketAddressLayout.Size);
@@ -68,7 +70,7 @@ public sealed unsafe class DatagramReceiver : IDisposable
         GC.KeepAlive(_slab);
         _toReset = Math.Max(received, 0);
         if (received <= 0) return 0;
-        for (var i = 0; i < received; i++) _segmentSizes[i] = ReadControl(_messages[i].msg_hdr);
+        for (var i = 0; i < received; i++) _segmentSizes[i] = ReadControl(_messages[i].msg_hdr, out _typesOfService[i]);
         return received;
     }
 
@@ -77,6 +79,9 @@ public sealed unsafe class DatagramReceiver : IDisposable
 
     /// <summary>Bytes of each datagram but the last, if the kernel coalesced several of one flow (UDP_GRO); 0 if it is a single one.</summary>
     public int SegmentSizeOf(int index) => _segmentSizes[index];
+
+    /// <summary>TOS or traffic class of the IP header; 0 if the socket was not told to say (IP_RECVTOS, IPV6_RECVTCLASS).</summary>
+    public byte TypeOfServiceOf(int index) => _typesOfService[index];
 
     /// <summary>True if the datagram was longer than its slot, so that its end is lost.</summary>
     public bool IsCut(int index) => (_messages[index].msg_hdr.msg_flags & LibC.MSG_TRUNC) != 0;
@@ -99,9 +104,10 @@ public sealed unsafe class DatagramReceiver : IDisposable
     }
 
     // CMSG_FIRSTHDR and CMSG_NXTHDR of cmsg(3): records aligned to the size of size_t.
-    private int ReadControl(in LibC.msghdr message)
+    private static int ReadControl(in LibC.msghdr message, out byte typeOfService)
     {
         var segmentSize = 0;
+        typeOfService = 0;
         var at = (byte*)message.msg_control;
         var left = (int)message.msg_controllen;
         while (left >= ControlHeaderSize)
@@ -110,6 +116,9 @@ public sealed unsafe class DatagramReceiver : IDisposable
             var length = (int)header->cmsg_len;
             if (length < ControlHeaderSize || length > left) break;
             if (header->cmsg_level == LibC.SOL_UDP && header->cmsg_type == LibC.UDP_GRO) segmentSize = *(int*)(at + ControlHeaderSize);
+            // A byte of IPv4, an int of IPv6.
+            else if (header->cmsg_level == LibC.IPPROTO_IP && header->cmsg_type == LibC.IP_TOS) typeOfService = *(at + ControlHeaderSize);
+            else if (header->cmsg_level == LibC.IPPROTO_IPV6 && header->cmsg_type == LibC.IPV6_TCLASS) typeOfService = (byte)*(int*)(at + ControlHeaderSize);
             at += Align(length);
             left -= Align(length);
         }

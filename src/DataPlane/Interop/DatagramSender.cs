@@ -17,8 +17,12 @@ public sealed unsafe class DatagramSender : IDisposable
     private int _sliceCount;
     private bool _isDisposed;
 
-    // CMSG_SPACE(sizeof(uint16_t)) of cmsg(3).
+    // CMSG_SPACE of up to 8 bytes, cmsg(3): every message here has one number.
     private static readonly int ControlSize = sizeof(LibC.cmsghdr) + sizeof(nuint);
+
+    // UDP_SEGMENT, whose place is kept free before the others, since it is known last; then up to three more.
+    private const int MaxControls = 4;
+    private static readonly int ControlStride = MaxControls * ControlSize;
 
     /// <summary>Makes an empty collection.</summary>
     /// <param name="slab">Where the slices are; kept alive by this object.</param>
@@ -32,7 +36,7 @@ public sealed unsafe class DatagramSender : IDisposable
         _messages = (LibC.mmsghdr*)NativeMemory.AllocZeroed((nuint)capacity, (nuint)sizeof(LibC.mmsghdr));
         _slices = (LibC.iovec*)NativeMemory.AllocZeroed((nuint)sliceCapacity, (nuint)sizeof(LibC.iovec));
         _names = (byte*)NativeMemory.AllocZeroed((nuint)capacity, SocketAddressLayout.Size);
-        _controls = (byte*)NativeMemory.AllocZeroed((nuint)capacity, (nuint)ControlSize);
+        _controls = (byte*)NativeMemory.AllocZeroed((nuint)capacity, (nuint)ControlStride);
     }
 
     /// <summary>Datagrams, at most.</summary>
@@ -64,16 +68,34 @@ public sealed unsafe class DatagramSender : IDisposable
     /// <param name="size">UDP payload bytes of each.</param>
     public void CutInto(ushort size)
     {
-        var control = _controls + ((Count - 1) * ControlSize);
-        *(LibC.cmsghdr*)control = new LibC.cmsghdr
-        {
-            cmsg_len = (nuint)(sizeof(LibC.cmsghdr) + sizeof(ushort)),
-            cmsg_level = LibC.SOL_UDP,
-            cmsg_type = LibC.UDP_SEGMENT,
-        };
-        *(ushort*)(control + sizeof(LibC.cmsghdr)) = size;
-        _messages[Count - 1].msg_hdr.msg_control = control;
-        _messages[Count - 1].msg_hdr.msg_controllen = (nuint)ControlSize;
+        var first = _controls + ((Count - 1) * ControlStride);
+        ref var message = ref _messages[Count - 1].msg_hdr;
+        WriteControl(first, LibC.SOL_UDP, LibC.UDP_SEGMENT, sizeof(ushort), size);
+        if (message.msg_control == first) return;
+        message.msg_control = first;
+        message.msg_controllen += (nuint)ControlSize;
+    }
+
+    /// <summary>Has the kernel send the message begun last with a value that its socket does not have: IP_TOS, IP_TTL, IPV6_TCLASS, IPV6_HOPLIMIT, IPV6_FLOWINFO. At most three.</summary>
+    /// <param name="level">IPPROTO_IP or IPPROTO_IPV6.</param>
+    /// <param name="type">Which.</param>
+    /// <param name="value">An int, in the byte order that the kind of message wants.</param>
+    public void AddControl(int level, int type, int value)
+    {
+        ref var message = ref _messages[Count - 1].msg_hdr;
+        var first = _controls + ((Count - 1) * ControlStride);
+        if (message.msg_control is null) message.msg_control = first + ControlSize;
+        var next = (byte*)message.msg_control + message.msg_controllen;
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(next + ControlSize - first, ControlStride);
+        WriteControl(next, level, type, sizeof(int), value);
+        message.msg_controllen += (nuint)ControlSize;
+    }
+
+    private static void WriteControl(byte* control, int level, int type, int size, int value)
+    {
+        *(LibC.cmsghdr*)control = new LibC.cmsghdr { cmsg_len = (nuint)(sizeof(LibC.cmsghdr) + size), cmsg_level = level, cmsg_type = type };
+        if (size == sizeof(ushort)) *(ushort*)(control + sizeof(LibC.cmsghdr)) = (ushort)value;
+        else *(int*)(control + sizeof(LibC.cmsghdr)) = value;
     }
 
     /// <summary>Slices that can still be added.</summary>

@@ -21,6 +21,7 @@ public static unsafe partial class LibC
     public const int SO_RCVBUFFORCE = 33;
     public const int SO_ATTACH_REUSEPORT_CBPF = 51;
     public const int SO_MEMINFO = 55;
+    public const int SO_BINDTOIFINDEX = 62;
 
     // linux/if_packet.h, linux/if_ether.h
     public const int AF_PACKET = 17;
@@ -32,10 +33,28 @@ public static unsafe partial class LibC
     public const int IPPROTO_IPV6 = 41;
     public const int IP_MTU_DISCOVER = 10;
     public const int IP_PMTUDISC_DONT = 0;
+    public const int IP_PMTUDISC_DO = 2;
+    public const int IP_TOS = 1;
+    public const int IP_TTL = 2;
+    public const int IP_RECVTOS = 13;
+    public const int IP_MULTICAST_IF = 32;
+    public const int IP_MULTICAST_LOOP = 34;
+    public const int IP_ADD_MEMBERSHIP = 35;
+    public const int IP_MULTICAST_ALL = 49;
+    public const int IP_UNICAST_IF = 50;
     public const int IPV6_MTU_DISCOVER = 23;
     public const int IPV6_V6ONLY = 26;
     public const int IPV6_PMTUDISC_DONT = 0;
     public const int IPV6_AUTOFLOWLABEL = 70;
+    public const int IPV6_FLOWINFO = 11;
+    public const int IPV6_MULTICAST_IF = 17;
+    public const int IPV6_MULTICAST_LOOP = 19;
+    public const int IPV6_JOIN_GROUP = 20;
+    public const int IPV6_MULTICAST_ALL = 29;
+    public const int IPV6_HOPLIMIT = 52;
+    public const int IPV6_RECVTCLASS = 66;
+    public const int IPV6_TCLASS = 67;
+    public const int IPV6_UNICAST_IF = 76;
     public const int SOL_UDP = 17;
     public const int UDP_SEGMENT = 103;
     public const int UDP_GRO = 104;

@@ -11,6 +11,7 @@ public sealed unsafe class PacketSocket : IDisposable
 {
     // struct sock_filter codes, linux/bpf_common.h: load byte or half-word, compare, return.
     private const ushort LoadByte = 0x30;
+    private const ushort And = 0x54;
     private const ushort LoadHalf = 0x28;
     private const ushort JumpIfEqual = 0x15;
     private const ushort Return = 0x06;
@@ -33,8 +34,10 @@ public sealed unsafe class PacketSocket : IDisposable
         LibC.sock_filter[] filter =
         [
             new() { code = LoadByte, k = PacketType },
-            new() { code = JumpIfEqual, k = LibC.PACKET_OUTGOING, jf = 7 },
+            new() { code = JumpIfEqual, k = LibC.PACKET_OUTGOING, jf = 8 },
             new() { code = LoadByte, k = 0 },
+            // Version and header length; of IPv6 the version only, next to which the traffic class begins.
+            new() { code = And, k = isIPv6 ? 0xF0u : 0xFFu },
             new() { code = JumpIfEqual, k = isIPv6 ? 0x60u : 0x45u, jf = 5 },
             new() { code = LoadByte, k = protocolOffset },
             new() { code = JumpIfEqual, k = LibC.IPPROTO_UDP, jf = 3 },

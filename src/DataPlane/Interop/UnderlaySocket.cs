@@ -100,6 +100,26 @@ public sealed unsafe class UnderlaySocket : IDisposable
         return LibC.getsockname(_fd.Number, storage, &length) == 0 ? SocketAddressLayout.Port(storage) : (ushort)0;
     }
 
+    /// <summary>Whether IPv4 datagrams leave with DF set; false until <see cref="SetDontFragment"/> says otherwise.</summary>
+    public bool DontFragment { get; private set; }
+
+    /// <summary>
+    /// Sets DF of what is sent from now on (IP_MTU_DISCOVER, ip(7)): it belongs to a socket, no control message has it. What is longer than the path is then refused with
+    /// EMSGSIZE, and fragmented without. IPv6 routers never fragment, so there it changes nothing.
+    /// </summary>
+    public void SetDontFragment(bool value)
+    {
+        DontFragment = value;
+        if (!IsIPv6) Set(LibC.IPPROTO_IP, LibC.IP_MTU_DISCOVER, value ? LibC.IP_PMTUDISC_DO : LibC.IP_PMTUDISC_DONT);
+    }
+
+    /// <summary>Has the TOS or traffic class of each datagram reported (IP_RECVTOS, IPV6_RECVTCLASS): congestion marks are in it.</summary>
+    public void ReportTypeOfService()
+    {
+        if (IsIPv6) Set(LibC.IPPROTO_IPV6, LibC.IPV6_RECVTCLASS, 1);
+        else Set(LibC.IPPROTO_IP, LibC.IP_RECVTOS, 1);
+    }
+
     /// <summary>Drops whatever arrives, in the kernel: for sockets that only send (SO_ATTACH_FILTER with "return 0", bpf(4)).</summary>
     public void RefuseInput()
     {

@@ -13,8 +13,9 @@ namespace Sleeve.DataPlane.Offload;
 /// <param name="Header">The VXLAN header: the segment and its group policy.</param>
 /// <param name="Identification">IPv4 identification of the first segment; the others count on.</param>
 /// <param name="HasChecksum">Whether each segment gets an outer UDP checksum.</param>
+/// <param name="Class">TOS, TTL, DF and flow label.</param>
 public readonly record struct TunnelOuter(
-    MacAddress DeviceMac, InternetAddress Source, ushort SourcePort, VtepAddress Destination, VxlanHeader Header, ushort Identification, bool HasChecksum);
+    MacAddress DeviceMac, InternetAddress Source, ushort SourcePort, VtepAddress Destination, VxlanHeader Header, ushort Identification, bool HasChecksum, OuterClass Class = default);
 
 /// <summary>
 /// A super-frame as the underlay TAP takes it: uncut, outer headers in front, the cutting and both checksums left to the kernel or the network
@@ -28,7 +29,7 @@ public readonly record struct TunnelOuter(
 public static class TunnelFrame
 {
     /// <summary>
-    /// TTL and hop limit as written: forwarding takes one, and the datagrams of the sockets leave with 64.
+    /// TTL and hop limit as written unless the class says otherwise: forwarding takes one, and the datagrams of the sockets leave with 64.
     /// </summary>
     public const byte TimeToLive = 65;
 
@@ -36,6 +37,7 @@ public static class TunnelFrame
     private const int IPv4Size = 20;
     private const int IPv6Size = 40;
     private const int UdpSize = 8;
+    private const byte DontFragmentFlag = 0x40;
     private const int ChecksumOffsetInUdp = 6;
     private const int ChecksumOffsetInTcp = 16;
 
@@ -47,6 +49,9 @@ public static class TunnelFrame
 
     /// <summary>Whether a super-frame fits an outer packet, whose length field has 16 bits.</summary>
     public static bool Fits(int frameLength) => IPv4Size + UdpSize + VxlanHeader.Size + frameLength <= ushort.MaxValue;
+
+    /// <summary>Whether forwarding can leave what the class says: there is no TTL above 255 to begin with.</summary>
+    public static bool CanBear(OuterClass outer) => outer.TimeToLive != byte.MaxValue;
 
     /// <summary>Writes everything in front of a super-frame.</summary>
     /// <param name="destination">The <see cref="HeaderSize"/> bytes before the frame; every one is written.</param>
@@ -108,31 +113,35 @@ public static class TunnelFrame
         });
     }
 
-    // RFC 791, section 3.1; no DF, as the sockets.
+    // RFC 791, section 3.1.
     private static void WriteIPv4(Span<byte> header, in TunnelOuter outer, int udpLength)
     {
         header.Clear();
         header[0] = 0x45;
+        header[1] = outer.Class.TypeOfService;
         BinaryPrimitives.WriteUInt16BigEndian(header[2..], (ushort)(IPv4Size + udpLength));
         BinaryPrimitives.WriteUInt16BigEndian(header[4..], outer.Identification);
-        header[8] = TimeToLive;
+        if (outer.Class.DontFragment) header[6] = DontFragmentFlag;
+        header[8] = TimeToLiveOf(outer);
         header[9] = IpProtocol.Udp;
         outer.Source.Write(header[12..]);
         outer.Destination.Address.Write(header[16..]);
         BinaryPrimitives.WriteUInt16BigEndian(header[10..], InternetChecksum.Finish(InternetChecksum.Add(0, header)));
     }
 
-    // RFC 8200, section 3. The flow label is 0, as the sockets have it then: one flow, one path.
+    // RFC 8200, section 3. The flow label is 0 unless the class has one, as the sockets have it then: one flow, one path.
     private static void WriteIPv6(Span<byte> header, in TunnelOuter outer, int udpLength)
     {
         header.Clear();
-        header[0] = 0x60;
+        BinaryPrimitives.WriteUInt32BigEndian(header, (6U << 28) | ((uint)outer.Class.TypeOfService << 20) | (uint)outer.Class.FlowLabel);
         BinaryPrimitives.WriteUInt16BigEndian(header[4..], (ushort)udpLength);
         header[6] = IpProtocol.Udp;
-        header[7] = TimeToLive;
+        header[7] = TimeToLiveOf(outer);
         outer.Source.Write(header[8..]);
         outer.Destination.Address.Write(header[24..]);
     }
+
+    private static byte TimeToLiveOf(in TunnelOuter outer) => outer.Class.TimeToLive == 0 ? TimeToLive : (byte)(outer.Class.TimeToLive + 1);
 
     private static void WriteUdp(Span<byte> header, ReadOnlySpan<byte> network, in TunnelOuter outer, int udpLength)
     {

@@ -112,8 +112,8 @@ public sealed class CaptureRing
     }
 
     /// <summary>Copies a datagram whose fate is not known yet; <see cref="Release"/> must follow.</summary>
-    internal void Hold(uint vni, InternetAddress sender, ReadOnlySpan<byte> datagram) =>
-        _isHeld = TryCopyDatagram(CapturePoint.FromUnderlay, vni, sender, 0, _port, datagram, default);
+    internal void Hold(uint vni, InternetAddress sender, ReadOnlySpan<byte> datagram, OuterClass outer = default) =>
+        _isHeld = TryCopyDatagram(CapturePoint.FromUnderlay, vni, sender, 0, _port, datagram, default, outer);
 
     /// <summary>Says what came of what is held, and hands it over with what came behind.</summary>
     internal void Release(DropReason? drop)
@@ -162,7 +162,7 @@ public sealed class CaptureRing
             }
 
             var port = ports.PortOf(datagram.FlowHash).Port;
-            if (TryCopyDatagram(CapturePoint.ToUnderlay, remote.Vni.Value, remote.Address.Address, port, remote.Address.Port, first, second) && datagram.Drop is { } reason)
+            if (TryCopyDatagram(CapturePoint.ToUnderlay, remote.Vni.Value, remote.Address.Address, port, remote.Address.Port, first, second, datagram.Outer) && datagram.Drop is { } reason)
                 _bytes[_heldAt + 5] = (byte)reason;
         }
 
@@ -177,12 +177,12 @@ public sealed class CaptureRing
     }
 
     private bool TryCopyDatagram(
-        CapturePoint point, uint vni, InternetAddress peer, ushort sourcePort, ushort targetPort, ReadOnlySpan<byte> header, ReadOnlySpan<byte> frame)
+        CapturePoint point, uint vni, InternetAddress peer, ushort sourcePort, ushort targetPort, ReadOnlySpan<byte> header, ReadOnlySpan<byte> frame, OuterClass outerClass)
     {
         Span<byte> outer = stackalloc byte[OuterRoom];
         var payload = header.Length + frame.Length;
         var isOut = point == CapturePoint.ToUnderlay;
-        var size = OuterHeaders.Write(outer, isOut ? _local : peer, isOut ? peer : _local, sourcePort, targetPort, payload);
+        var size = OuterHeaders.Write(outer, isOut ? _local : peer, isOut ? peer : _local, sourcePort, targetPort, payload, outerClass);
         if (!TryBegin(point, vni, size + payload, out var room)) return false;
         Copy(frame, Copy(header, Copy(outer[..size], room)));
         return true;

@@ -53,4 +53,7 @@ public enum Counter
 
     /// <summary>TCP connections whose maximum segment size was lowered on its way.</summary>
     MssClamped,
+
+    /// <summary>Frames without ECN in datagrams that claimed it (RFC 6040, section 4.2); they were delivered.</summary>
+    EcnUnexpected,
 }

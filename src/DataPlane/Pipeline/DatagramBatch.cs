@@ -30,6 +30,9 @@ public struct Datagram
     /// <summary>Hash of the inner flow: which source port.</summary>
     public uint FlowHash;
 
+    /// <summary>What its outer IP headers say.</summary>
+    public OuterClass Outer;
+
     /// <summary>Where to.</summary>
     public Remote Remote;
 
@@ -102,8 +105,9 @@ public sealed class DatagramBatch
     /// <param name="remote">Where to.</param>
     /// <param name="flowHash">Hash of the inner flow.</param>
     /// <param name="headerInPlace">Write the VXLAN header before the frame; else beside it, for copies with different headers.</param>
+    /// <param name="outer">What its outer IP headers say.</param>
     /// <returns>False if the batch is full: send it first.</returns>
-    internal bool TryAdd(in Frame frame, Remote remote, uint flowHash, bool headerInPlace)
+    internal bool TryAdd(in Frame frame, Remote remote, uint flowHash, bool headerInPlace, OuterClass outer = default)
     {
         if (!HasRoom(slices: 2, headerInPlace ? 0 : VxlanHeader.Size)) return false;
         var first = _sliceCount;
@@ -130,6 +134,7 @@ public sealed class DatagramBatch
         datagram.LengthEach = length;
         datagram.Length = length;
         datagram.FlowHash = flowHash;
+        datagram.Outer = outer;
         datagram.Remote = remote;
         datagram.SuperFrame = 0;
         datagram.Drop = null;
@@ -139,7 +144,7 @@ public sealed class DatagramBatch
 
     /// <summary>Adds a super-frame for a remote, and keeps room for its segments: headers written anew, payload in place.</summary>
     /// <returns>False if the batch is full: send it first.</returns>
-    internal bool TryAdd(in Frame frame, in SegmentPlan plan, Remote remote, uint flowHash)
+    internal bool TryAdd(in Frame frame, in SegmentPlan plan, Remote remote, uint flowHash, OuterClass outer = default)
     {
         if (Count == _datagrams.Length) return false;
         var headers = VxlanHeader.Size + plan.HeaderLength;
@@ -161,6 +166,7 @@ public sealed class DatagramBatch
             LengthEach = VxlanHeader.Size + plan.SegmentLength,
             Length = (plan.Count * headers) + frame.Length - plan.HeaderLength,
             FlowHash = flowHash,
+            Outer = outer,
             Remote = remote,
             SuperFrame = _superFrameCount,
         };

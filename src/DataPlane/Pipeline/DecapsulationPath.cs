@@ -14,6 +14,7 @@ namespace Sleeve.DataPlane.Pipeline;
 /// <item>decapsulate: the VXLAN header, its I flag, the segment of its VNI</item>
 /// <item>admit: reserved bits if strict; the sender a VTEP of the segment?</item>
 /// <item>parse the inner frame: source address legal, not ours, IP header whole</item>
+/// <item>ECN: the underlay's congestion mark goes into the frame, or is a reason to drop it</item>
 /// <item>learn the source behind the sender; a contradiction of a static entry is dropped</item>
 /// <item>recognise work that the sender left undone</item>
 /// <item>merge consecutive frames of one flow; what continues a run skips the stages that its first frame passed</item>
@@ -42,6 +43,7 @@ public sealed class DecapsulationPath
     private VxlanHeader _runHeader;
     private InternetAddress _runSender;
     private Remote? _runRemote;
+    private bool _runHasNoEcn;
 
     /// <summary>Makes a path with its own buffers and no segments.</summary>
     /// <param name="underlay">Where datagrams come from.</param>
@@ -116,7 +118,7 @@ public sealed class DecapsulationPath
         var hasHeader = VxlanHeader.TryParse(bytes, out var header) && header.HasVni;
         var counters = hasHeader && Volatile.Read(ref _ports).TryGetValue(header.Vni.Value, out var port) ? port.Counters : Unassigned;
         counters.LastDrop = null;
-        ring.Hold(hasHeader ? header.Vni.Value : 0, frame.Sender, bytes);
+        ring.Hold(hasHeader ? header.Vni.Value : 0, frame.Sender, bytes, new OuterClass(frame.OuterTypeOfService));
         TakeDatagram(ref frame);
         ring.Release(counters.LastDrop);
     }
@@ -135,9 +137,10 @@ public sealed class DecapsulationPath
         if (_merger.Count > 0)
         {
             // What continues a run has the headers of its first frame, which passed every stage.
-            if (header == _runHeader && frame.Sender == _runSender && _merger.TryAppend(frame))
+            if (header == _runHeader && frame.Sender == _runSender && BearsItsMark(frame) && _merger.TryAppend(frame))
             {
                 _runPort!.Counters.Count(Counter.DatagramsReceived);
+                if (_runHasNoEcn && (frame.OuterTypeOfService & CongestionMark.Mask) != 0) _runPort.Counters.Count(Counter.EcnUnexpected);
                 if (_runRemote is not null) _tally.CountReceived(_runRemote, length);
                 if (_merger.IsClosed) EndRun();
                 return;
@@ -164,6 +167,12 @@ public sealed class DecapsulationPath
         if (dropped is { } reason) _port.Counters.DropIn(reason);
     }
 
+    // The merger compares frames as they will be delivered, so the outer mark must be in this one already. Twice does no harm.
+    private bool BearsItsMark(in Frame frame) =>
+        !CongestionMark.CanChange(frame.OuterTypeOfService)
+        || !InnerHeaders.TryParse(_frames.Bytes(frame), out var headers)
+        || CongestionMark.Decapsulate(_frames.Bytes(frame), headers, frame.OuterTypeOfService) != CongestionOutcome.Contradiction;
+
     private DropReason? Take(SegmentPort port, ref Frame frame, VxlanHeader header, out Remote? sender)
     {
         var segment = port.Segment;
@@ -185,8 +194,14 @@ public sealed class DecapsulationPath
 
         var policy = segment.Options.Policy is null ? default : header.Policy;
         if (!IsAccepted(segment, policy)) return DropReason.PolicyDenied;
+        if ((frame.OuterTypeOfService & CongestionMark.Mask) != 0) // 5
+        {
+            var outcome = CongestionMark.Decapsulate(bytes, headers, frame.OuterTypeOfService);
+            if (outcome == CongestionOutcome.Contradiction) return DropReason.EcnContradiction;
+            if (outcome == CongestionOutcome.Unexpected) port.Counters.Count(Counter.EcnUnexpected);
+        }
 
-        // 5. The kernel's device learns in spite of a D bit; the draft says not to.
+        // 6. The kernel's device learns in spite of a D bit; the draft says not to.
         switch (policy.DontLearn ? LearnResult.Known : Learn(segment, headers.Source, frame.Sender))
         {
             case LearnResult.Conflict: return DropReason.StaticConflict;
@@ -195,7 +210,7 @@ public sealed class DecapsulationPath
             case LearnResult.Skipped when segment.Options.Learning: port.Counters.Count(Counter.NotLearned); break;
         }
 
-        frame.Offload = UnfinishedOffload.Recognise(bytes, headers, segment.Mtu, frame.DatagramLength); // 6
+        frame.Offload = UnfinishedOffload.Recognise(bytes, headers, segment.Mtu, frame.DatagramLength); // 7
         if (segment.Options.MssClamp != 0) PathMtuStage.ClampSegmentSize(port, bytes, headers, sender, frame.Offload.NeedsChecksum);
         if (frame.Offload.NeedsChecksum)
         {
@@ -204,6 +219,7 @@ public sealed class DecapsulationPath
         else if (port.Tap.TakesSuperFrames && _merger.TryStart(frame, headers, port.Tap.TakesUdpSuperFrames))
         {
             (_runPort, _runHeader, _runSender, _runRemote) = (port, header, frame.Sender, sender);
+            _runHasNoEcn = (CongestionMark.TypeOfService(bytes, headers) & CongestionMark.Mask) == 0;
             return null;
         }
 
@@ -231,7 +247,7 @@ public sealed class DecapsulationPath
 
     private void Send(SegmentPort port, in Frame frame, ReadOnlySpan<SlabSlice> more, int frames)
     {
-        switch (port.Tap.Send(_frames, frame, more)) // 8
+        switch (port.Tap.Send(_frames, frame, more)) // 9
         {
             case TapStatus.Down: port.Counters.DropIn(DropReason.DeviceDown, frames); return;
             case TapStatus.Rejected: port.Counters.DropIn(DropReason.TapRejected, frames); return;

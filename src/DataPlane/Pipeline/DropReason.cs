@@ -30,6 +30,9 @@ public enum DropReason
     /// <summary>Says it is IP, but is shorter than an IP header.</summary>
     TruncatedIp,
 
+    /// <summary>The outer header says congestion, but the frame's sender does not take part in ECN: loss is all it understands (RFC 6040, section 4.2).</summary>
+    EcnContradiction,
+
     /// <summary>A static or permanent FDB entry puts the source behind another VTEP.</summary>
     StaticConflict,
 
@@ -87,6 +90,7 @@ public static class DropReasons
         DropReason.OwnMac => "the source MAC is the TAP's own: a loop or a forgery",
         DropReason.InvalidSource => "the source MAC is multicast, broadcast or zero",
         DropReason.TruncatedIp => "the frame says it is IP but ends before its IP header does",
+        DropReason.EcnContradiction => "the underlay marked congestion on a frame whose sender does not take part in ECN, so that only loss can tell it (RFC 6040)",
         DropReason.StaticConflict => "a static FDB entry puts the source MAC behind another VTEP",
         DropReason.PolicyDenied => "the frame's group is not one of --gbp-accept",
         DropReason.DeviceDown => "the TAP is down (ip link set up)",

@@ -12,6 +12,7 @@ namespace Sleeve.DataPlane.Pipeline;
 /// <item>parse: where the inner headers stand</item>
 /// <item>ARP/ND proxy: a known neighbour is answered to the TAP, done</item>
 /// <item>forward: FDB entry, else the replication list; too long for the path to one VTEP: answered, and refused from a bridge port</item>
+/// <item>outer headers: DSCP, ECN, TTL, DF and flow label, as the frame and the options say</item>
 /// <item>encapsulate: what the host left undone is finished, a super-frame is cut by writing headers beside its payload; a VXLAN header in
 /// front; a copy per remote on one buffer</item>
 /// <item>send, and count how each datagram went</item>
@@ -66,7 +67,7 @@ public sealed class EncapsulationPath
             for (var i = 0; i < _frames.Count; i++) Take(port, ref _frames[i]);
         }
 
-        if (_datagrams.Count > 0) Flush(port); // 6
+        if (_datagrams.Count > 0) Flush(port); // 7
         return _frames.Count;
     }
 
@@ -92,7 +93,7 @@ public sealed class EncapsulationPath
 
         port.Counters.Count(Counter.TapReceived);
         if (port.Segment.Options.Proxy && Proxy(port, ref frame, headers)) return; // 3
-        Forward(port, frame, headers); // 4, 5
+        Forward(port, frame, headers); // 4, 5, 6
     }
 
     // Copied before a stage changes it, handed over when its fate is known.
@@ -136,13 +137,14 @@ public sealed class EncapsulationPath
         }
 
         var flowHash = FlowHash.Compute(bytes, headers, _hashKey);
+        var outer = port.Segment.Outer.Of(bytes, headers); // 5
         foreach (var remote in destinations.Remotes)
         {
             if (IsRefused(port, remote, count: 1)) continue;
             var headerInPlace = remote.Vni == port.Segment.Options.Vni;
-            if (_datagrams.TryAdd(frame, remote, flowHash, headerInPlace)) continue;
+            if (_datagrams.TryAdd(frame, remote, flowHash, headerInPlace, outer)) continue;
             Flush(port);
-            _datagrams.TryAdd(frame, remote, flowHash, headerInPlace);
+            _datagrams.TryAdd(frame, remote, flowHash, headerInPlace, outer);
         }
     }
 
@@ -164,12 +166,13 @@ public sealed class EncapsulationPath
         if (destinations.Only is { } only && only.IsTooLong(plan.SegmentLength)
             && _pathMtu.Refuses(port, bytes, headers, plan.SegmentLength, only, plan.Count, _nowMilliseconds)) return;
         var flowHash = FlowHash.Compute(bytes, headers, _hashKey);
+        var outer = port.Segment.Outer.Of(bytes, headers); // 5
         foreach (var remote in destinations.Remotes)
         {
-            if (IsRefused(port, remote, plan.Count) || _datagrams.TryAdd(frame, plan, remote, flowHash)) continue;
+            if (IsRefused(port, remote, plan.Count) || _datagrams.TryAdd(frame, plan, remote, flowHash, outer)) continue;
             Flush(port);
             // An empty batch has room for any super-frame that fits a slot, or it is none that a kernel makes.
-            if (!_datagrams.TryAdd(frame, plan, remote, flowHash)) port.Counters.DropOut(DropReason.BadOffload, plan.Count);
+            if (!_datagrams.TryAdd(frame, plan, remote, flowHash, outer)) port.Counters.DropOut(DropReason.BadOffload, plan.Count);
         }
     }
 

@@ -10,7 +10,8 @@ namespace Sleeve.DataPlane.Pipeline;
 /// <param name="FlowHash">Hash of the inner flow: which source port.</param>
 /// <param name="Datagrams">Datagrams: 1, or the parts of a super-frame.</param>
 /// <param name="LengthEach">UDP payload bytes of each but the last.</param>
-public sealed record TrialCopy(Remote Remote, uint FlowHash, int Datagrams, int LengthEach);
+/// <param name="Outer">What its outer IP headers say.</param>
+public sealed record TrialCopy(Remote Remote, uint FlowHash, int Datagrams, int LengthEach, OuterClass Outer);
 
 /// <summary>What came of a frame on trial.</summary>
 /// <param name="Counters">What the paths counted, drops included, on counters of its own.</param>
@@ -148,7 +149,7 @@ public sealed class FrameTrial
                 datagram.Drop = null;
                 datagram.Dropped = 0;
                 if (Copies.Count == 0) Payload = FirstOf(batch, datagram);
-                Copies.Add(new TrialCopy(datagram.Remote, datagram.FlowHash, datagram.Count, datagram.LengthEach));
+                Copies.Add(new TrialCopy(datagram.Remote, datagram.FlowHash, datagram.Count, datagram.LengthEach, datagram.Outer));
             }
         }
 

@@ -4,7 +4,7 @@ namespace Sleeve.DataPlane.Pipeline;
 
 /// <summary>
 /// Turns a batch of datagrams into as few kernel calls as it takes: what leaves by one source port goes in one sendmmsg(2), and in it equal
-/// datagrams to one remote in one message that the kernel cuts (UDP_SEGMENT, udp(7)); the last may be shorter. A message that the kernel will not
+/// datagrams to one remote, with one outer class, in one message that the kernel cuts (UDP_SEGMENT, udp(7)); the last may be shorter. A message that the kernel will not
 /// cut is sent again datagram by datagram. One thread.
 /// </summary>
 internal sealed class UdpTransmitter : IDisposable
@@ -72,6 +72,13 @@ internal sealed class UdpTransmitter : IDisposable
     private void Add(UnderlaySocket socket, int index)
     {
         ref var datagram = ref _batch[index];
+        // A flow hardly ever changes its mind, and a socket has few flows: it costs a call where that happens.
+        if (datagram.Outer.DontFragment != socket.DontFragment)
+        {
+            Flush(socket);
+            socket.SetDontFragment(datagram.Outer.DontFragment);
+        }
+
         for (var from = 0; from < datagram.Count;)
         {
             var room = UsesGso ? Math.Clamp(MaxMessageBytes / datagram.LengthEach, 1, MaxSegments) : 1;
@@ -101,7 +108,8 @@ internal sealed class UdpTransmitter : IDisposable
     {
         if (!UsesGso || _sender.Count == 0) return false;
         ref var message = ref _messages[_sender.Count - 1];
-        if (message.IsClosed || _batch[_pieces[_pieceCount - 1].Datagram].Remote != datagram.Remote) return false;
+        ref var last = ref _batch[_pieces[_pieceCount - 1].Datagram];
+        if (message.IsClosed || last.Remote != datagram.Remote || last.Outer != datagram.Outer) return false;
         // A shorter one can only be the last, and only by itself.
         if (datagram.LengthEach > message.LengthEach || (datagram.LengthEach < message.LengthEach && piece.Count > 1)) return false;
         if (message.Count + piece.Count > MaxSegments || message.Length + BytesOf(datagram, piece) > MaxMessageBytes) return false;
@@ -171,6 +179,7 @@ internal sealed class UdpTransmitter : IDisposable
         Span<byte> address = stackalloc byte[16];
         to.Address.Write(address);
         _sender.Begin(address[..to.Address.Size], to.Port);
+        if (datagram.Outer.NeedsControl) OuterControl.Write(_sender, datagram.Outer, to.Address.IsIPv4);
     }
 
     private void Drop(int index, int count, int errno)

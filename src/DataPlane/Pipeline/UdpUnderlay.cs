@@ -42,6 +42,7 @@ public sealed class UdpUnderlay : IUnderlay, IDisposable
         try
         {
             if (!_receiver.TrySet(LibC.SOL_SOCKET, LibC.SO_RCVBUFFORCE, ReceiveBufferBytes)) _receiver.TrySet(LibC.SOL_SOCKET, LibC.SO_RCVBUF, ReceiveBufferBytes);
+            _receiver.ReportTypeOfService();
             if (_receiver.IsIPv6 && options.ZeroChecksum6Receive) _receiver.Set(LibC.IPPROTO_UDP, LibC.UDP_NO_CHECK6_RX, 1);
             (_cut, _cutReason) = ChooseCut(options);
             if (_cut == Pipeline.TransmitOffload.UdpGso) _maxSegments = UdpOffloadSelfTest.MaxSegments(!options.Local.IsIPv4);
@@ -186,6 +187,7 @@ public sealed class UdpUnderlay : IUnderlay, IDisposable
             ref var frame = ref batch.Add(receiver.LengthOf(i));
             frame.Offset -= VxlanHeader.Size;
             frame.DatagramLength = receiver.SegmentSizeOf(i);
+            frame.OuterTypeOfService = receiver.TypeOfServiceOf(i);
             if (frame.DatagramLength != 0) _coalescedMessages++;
             var address = receiver.AddressOf(i);
             frame.Sender = address.Length == 4 ? InternetAddress.ReadIPv4(address) : InternetAddress.ReadIPv6(address);

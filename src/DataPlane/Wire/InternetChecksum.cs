@@ -71,4 +71,10 @@ public static class InternetChecksum
 
     /// <summary>Folds and complements: the value of a checksum field.</summary>
     public static ushort Finish(ulong sum) => (ushort)~FoldSum(sum);
+
+    /// <summary>The checksum field after one word that it covers has changed (RFC 1624, section 3, equation 3): right stays right, wrong stays wrong.</summary>
+    /// <param name="checksum">The field.</param>
+    /// <param name="before">The word as it was.</param>
+    /// <param name="after">The word as it is.</param>
+    public static ushort Replace(ushort checksum, ushort before, ushort after) => Finish((ulong)(ushort)~checksum + (ushort)~before + after);
 }

@@ -13,6 +13,7 @@ public class UpCommandTests
     private const string Unicast = "an IPv4 or IPv6 unicast address, not link-local";
     private const string Cidr = "an address with a prefix length, such as 10.1.1.1/24 or fd00::1/64";
     private const string StationMac = "a unicast MAC such as 02:00:00:00:00:01";
+    private const string TypeOfService = "inherit or 0 to 252, a multiple of 4 (the rest is ECN), also as 0x…";
     private const string Ports = "MIN-MAX, each 1 to 65535, MIN not above MAX";
     private const string LongName = "a234567890123456";
 
@@ -45,6 +46,17 @@ public class UpCommandTests
     [InlineData(Good + " --tap-fd 2147483648", "--tap-fd 2147483648: must be 3 or more, an open descriptor")]
     [InlineData(LongName + " --vni 100 --local 192.0.2.1", "DEV " + LongName + ": must be " + Name)]
     // Of a kind that cannot be.
+    [InlineData(Good + " --tos 256", "--tos 256: must be " + TypeOfService)]
+    [InlineData(Good + " --tos 1", "--tos 1: must be " + TypeOfService)]
+    [InlineData(Good + " --tos 0x", "--tos 0x: must be " + TypeOfService)]
+    [InlineData(Good + " --tos 0x100", "--tos 0x100: must be " + TypeOfService)]
+    [InlineData(Good + " --tos inherited", "--tos inherited: must be " + TypeOfService)]
+    [InlineData(Good + " --ttl 256", "--ttl 256: must be auto, inherit or 1 to 255 (0 means auto)")]
+    [InlineData(Good + " --ttl -1", "--ttl -1: must be auto, inherit or 1 to 255 (0 means auto)")]
+    [InlineData(Good + " --df 1", "--df 1: must be unset, set or inherit")]
+    [InlineData(Good + " --flowlabel 5", "--flowlabel: only IPv6 has flow labels, and this underlay is IPv4")]
+    [InlineData("vx0 --vni 100 --local 2001:db8::1 --flowlabel 1048576", "--flowlabel 1048576: must be inherit or 0 to 1048575, also as 0x…")]
+    [InlineData("vx0 --vni 100 --local 2001:db8::1 --flowlabel 0xFFFFFFFF", "--flowlabel 0xFFFFFFFF: must be inherit or 0 to 1048575, also as 0x…")]
     [InlineData(Good + " --admit all", "--admit all: must be peers or any")]
     [InlineData(Good + " --admit ANY", "--admit ANY: must be peers or any")]
     [InlineData("vx0 --vni 100 --local 224.0.0.1", "--local 224.0.0.1: must be " + Unicast)]

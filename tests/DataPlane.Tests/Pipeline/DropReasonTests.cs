@@ -18,7 +18,12 @@ public sealed class DropReasonTests
     [MemberData(nameof(All))]
     public void Every_reason_is_reached_and_counted_once(DropReason reason)
     {
-        using var host = new Host(options => options with { Strict = reason == DropReason.ReservedBits });
+        using var host = new Host(options => options with
+        {
+            Strict = reason == DropReason.ReservedBits,
+            Policy = reason == DropReason.PolicyDenied ? new GroupPolicy(1) : null,
+            AcceptedGroups = reason == DropReason.PolicyDenied ? new PolicyGroups([(1, 1)]) : null,
+        });
         Provoke(host, reason);
         foreach (var other in Enum.GetValues<DropReason>())
         {
@@ -48,6 +53,13 @@ public sealed class DropReasonTests
                 return;
             case DropReason.UnknownVtep:
                 host.FloodTo(3);
+                host.Receive(2, datagram);
+                return;
+            case DropReason.EcnContradiction:
+                host.Underlay.Feed(Craft.Vxlan(100, Craft.Ethernet(Craft.Broadcast, Station, 0x0800, Craft.IPv4(1, 2, 17, Craft.Udp(1, 2, [])))), Segments.Address(2), typeOfService: 3);
+                host.Receive(2);
+                return;
+            case DropReason.PolicyDenied:
                 host.Receive(2, datagram);
                 return;
             case DropReason.OwnMac:

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using Sleeve.DataPlane.Buffers;
+using Sleeve.DataPlane.Forwarding;
 using Sleeve.DataPlane.Offload;
 using Sleeve.DataPlane.Pipeline;
 using Sleeve.DataPlane.Wire;
@@ -67,6 +68,37 @@ public sealed class TunnelTransmitterTests
         Assert.Equal(1 | 0x40, written[1]);
         Assert.Equal(54, written[20]);
         Assert.Equal(Craft.IPv6(from, to, 17, Craft.Concat(udp, Craft.Vxlan(100, frame)), hopLimit: 65), written[38..]);
+    }
+
+    [Fact]
+    public void The_outer_class_of_the_frame_is_written_and_a_TTL_that_forwarding_cannot_leave_goes_another_way()
+    {
+        using var rig = new Rig(segment: options => options with { Outer = new OuterOptions { TypeOfService = 0x20, TimeToLive = 254, DontFragment = DontFragmentRule.Set } });
+        rig.Feed();
+        Assert.Empty(rig.Host.Send());
+        var network = Assert.Single(rig.Port.Written).AsSpan(38, 20);
+        Assert.Equal([0x20, 0x40, 255], new[] { network[1], network[6], network[8] });
+        Assert.Equal(0, Craft.NaiveChecksum(network));
+
+        using var far = new Rig(segment: options => options with { Outer = new OuterOptions { TimeToLive = 255 } });
+        far.Feed();
+        Assert.Equal(5, far.Host.Send().Length);
+        Assert.Empty(far.Port.Written);
+    }
+
+    [Fact]
+    public void Over_IPv6_the_class_is_in_the_first_word()
+    {
+        var (frame, facts) = SuperFrameTests.Whole(true, false, false, Craft.Fill(4 * SegmentSize));
+        Assert.True(InnerHeaders.TryParse(frame, out var headers));
+        Assert.True(SegmentPlan.TryMake(frame, headers, facts, out var plan));
+        byte[] written = [.. Enumerable.Repeat((byte)0xAA, TunnelFrame.HeaderSize(isIPv4: false)), .. frame];
+        var remote = new VtepAddress(Forwarding.Segments.Address("fd00::2"), 4789);
+        var outer = new TunnelOuter(
+            MacAddress.FromValue(0x0200_0000_00AB), Forwarding.Segments.Address("fd00::1"), SourcePort, remote, new VxlanHeader(new Vni(100)), 7, HasChecksum: true, new OuterClass(0xBA, 33, flowLabel: 0x54321));
+        TunnelFrame.WriteHeaders(written, outer, frame.Length, plan, facts);
+        Assert.Equal([0x6B, 0xA5, 0x43, 0x21], written[38..42]);
+        Assert.Equal(34, written[45]);
     }
 
     [Fact]
@@ -176,15 +208,16 @@ public sealed class TunnelTransmitterTests
 
     private sealed class Rig : IDisposable
     {
-        internal Rig(Func<VtepOptions, VtepOptions>? change = null)
+        internal Rig(Func<VtepOptions, VtepOptions>? change = null, Func<SegmentOptions, SegmentOptions>? segment = null)
         {
+            Host = new Host(segment);
             var options = new VtepOptions { Local = Forwarding.Segments.Address(1) };
             Transmitter = new TunnelTransmitter(Port, change is null ? options : change(options));
             Host.Underlay.TakesWhole = (batch, index) => Transmitter.TrySend(batch, batch[index], SourcePort, Now);
             Host.FloodTo(2);
         }
 
-        internal Host Host { get; } = new();
+        internal Host Host { get; }
 
         internal MemoryTunnel Port { get; } = new();
 

@@ -93,6 +93,33 @@ public static class Frames
         return packet;
     }
 
+    /// <summary>
+    /// A frame with a UDP datagram in IPv4 or IPv6, random content and source port (a flow of its own, which nothing merges), and these values in the IP header; tags are of VLANs 1, 2 and so on.
+    /// </summary>
+    public static byte[] IpFrame(
+        MacAddress to, MacAddress from, bool isIpv6, byte typeOfService = 0, byte timeToLive = 64, bool dontFragment = false, int flowLabel = 0, int tags = 0)
+    {
+        var (source, destination) = isIpv6 ? (IPAddress.Parse("fd01::1"), IPAddress.Parse("fd01::2")) : (IPAddress.Parse("10.1.1.1"), IPAddress.Parse("10.1.1.2"));
+        var udp = Udp(source, destination, (ushort)RandomNumberGenerator.GetInt32(20000, 60000), 7002, RandomNumberGenerator.GetBytes(40));
+        byte[] packet;
+        if (isIpv6)
+        {
+            packet = Ipv6Packet(source, destination, 17, udp, timeToLive);
+            BinaryPrimitives.WriteUInt32BigEndian(packet, (6U << 28) | ((uint)typeOfService << 20) | (uint)flowLabel);
+        }
+        else
+        {
+            packet = Ipv4Packet(source, destination, 17, udp, id: 77, fragment: dontFragment ? (ushort)0x4000 : (ushort)0);
+            (packet[1], packet[8]) = (typeOfService, timeToLive);
+            packet[10] = packet[11] = 0;
+            BinaryPrimitives.WriteUInt16BigEndian(packet.AsSpan(10), Checksums.Finish(Checksums.Add(0, packet.AsSpan(0, 20))));
+        }
+
+        var frame = Ethernet(to, from, isIpv6 ? IPv6 : IPv4, packet);
+        for (var tag = tags; tag > 0; tag--) frame = Tag(frame, 0x8100, (ushort)tag);
+        return frame;
+    }
+
     /// <summary>A UDP datagram with a right checksum for these addresses.</summary>
     public static byte[] Udp(IPAddress source, IPAddress destination, ushort sourcePort, ushort destinationPort, ReadOnlySpan<byte> payload)
     {

@@ -12,6 +12,12 @@ public sealed class OuterPacket
     private OuterPacket(IPAddress source, IPAddress destination, byte typeOfService, byte timeToLive, byte[] udp) =>
         (Source, Destination, TypeOfService, TimeToLive, _udp) = (source, destination, typeOfService, timeToLive, udp);
 
+    /// <summary>DF, of IPv4.</summary>
+    public bool DontFragment { get; private init; }
+
+    /// <summary>Flow label, of IPv6.</summary>
+    public int FlowLabel { get; private init; }
+
     /// <summary>Source address.</summary>
     public IPAddress Source { get; }
 
@@ -61,7 +67,7 @@ public sealed class OuterPacket
             var total = BinaryPrimitives.ReadUInt16BigEndian(ip[2..]);
             var fragment = BinaryPrimitives.ReadUInt16BigEndian(ip[6..]) & 0x3FFF;
             if (ip[9] != 17 || fragment != 0 || total > ip.Length || total < header + 30) return false;
-            packet = new OuterPacket(new IPAddress(ip[12..16]), new IPAddress(ip[16..20]), ip[1], ip[8], ip[header..total].ToArray());
+            packet = new OuterPacket(new IPAddress(ip[12..16]), new IPAddress(ip[16..20]), ip[1], ip[8], ip[header..total].ToArray()) { DontFragment = (ip[6] & 0x40) != 0 };
             return true;
         }
 
@@ -69,7 +75,10 @@ public sealed class OuterPacket
         var length = BinaryPrimitives.ReadUInt16BigEndian(ip[4..]);
         if (length < 30 || 40 + length > ip.Length) return false;
         var trafficClass = (byte)(BinaryPrimitives.ReadUInt16BigEndian(ip) >> 4);
-        packet = new OuterPacket(new IPAddress(ip[8..24]), new IPAddress(ip[24..40]), trafficClass, ip[7], ip[40..(40 + length)].ToArray());
+        packet = new OuterPacket(new IPAddress(ip[8..24]), new IPAddress(ip[24..40]), trafficClass, ip[7], ip[40..(40 + length)].ToArray())
+        {
+            FlowLabel = (int)(BinaryPrimitives.ReadUInt32BigEndian(ip) & 0xFFFFF),
+        };
         return true;
     }
 }

@@ -95,6 +95,7 @@ public sealed class SleeveVtep : Vtep
         if (options.Strict) words.Add("--strict");
         if (options.Gbp is not null) words.AddRange(["--gbp", options.Gbp]);
         if (options.GbpAccept is not null) words.AddRange(["--gbp-accept", options.GbpAccept]);
+        words.AddRange(Command.Split(options.Outer));
         return SleeveProgram.Up(host, words);
     }
 }

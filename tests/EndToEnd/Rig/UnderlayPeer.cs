@@ -19,6 +19,8 @@ public sealed class UnderlayPeer : IDisposable
 {
     private const int IpMtuDiscover = 10;
     private const int Ipv6MtuDiscover = 23;
+    private const int IpTypeOfService = 1;
+    private const int Ipv6TrafficClass = 67;
 
     private readonly Socket _socket;
     private int _sent;
@@ -41,6 +43,13 @@ public sealed class UnderlayPeer : IDisposable
 
     /// <summary>The socket, to set options on.</summary>
     public Socket Socket => _socket;
+
+    /// <summary>TOS or traffic class of what it sends from now on.</summary>
+    public void SetTypeOfService(byte value)
+    {
+        var isIpv4 = Address.AddressFamily == AddressFamily.InterNetwork;
+        _socket.SetRawSocketOption(isIpv4 ? 0 : 41, isIpv4 ? IpTypeOfService : Ipv6TrafficClass, BitConverter.GetBytes((int)value));
+    }
 
     /// <summary>Sends any bytes to port 4789, or another, of an address.</summary>
     public void Send(ReadOnlySpan<byte> datagram, IPAddress to, int port = 4789)

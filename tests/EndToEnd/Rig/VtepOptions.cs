@@ -75,6 +75,9 @@ public sealed record VtepOptions
     /// <summary>Hardware address of the device.</summary>
     public string? Mac { get; init; }
 
+    /// <summary>tos, ttl, df and flowlabel as words of ip-link(8), which both understand; empty for the defaults.</summary>
+    public string Outer { get; init; } = "";
+
     /// <summary>--tx-offload and --rx-offload (Sleeve); null takes that of <see cref="SleeveProgram.Offload"/>.</summary>
     public string? Offload { get; init; }
 

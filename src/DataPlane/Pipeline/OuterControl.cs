@@ -1,0 +1,26 @@
+using System.Buffers.Binary;
+using Sleeve.DataPlane.Interop;
+using Sleeve.DataPlane.Wire;
+
+namespace Sleeve.DataPlane.Pipeline;
+
+/// <summary>Tells the kernel what a message's outer headers say where that is not what its socket does by itself (ip(7), ipv6(7)).</summary>
+internal static class OuterControl
+{
+    /// <summary>Adds to the message begun last.</summary>
+    internal static void Write(DatagramSender sender, OuterClass outer, bool isIPv4)
+    {
+        if (isIPv4)
+        {
+            if (outer.TypeOfService != 0) sender.AddControl(LibC.IPPROTO_IP, LibC.IP_TOS, outer.TypeOfService);
+            if (outer.TimeToLive != 0) sender.AddControl(LibC.IPPROTO_IP, LibC.IP_TTL, outer.TimeToLive);
+            return;
+        }
+
+        if (outer.TypeOfService != 0) sender.AddControl(LibC.IPPROTO_IPV6, LibC.IPV6_TCLASS, outer.TypeOfService);
+        if (outer.TimeToLive != 0) sender.AddControl(LibC.IPPROTO_IPV6, LibC.IPV6_HOPLIMIT, outer.TimeToLive);
+        if (outer.FlowLabel == 0) return;
+        var label = BitConverter.IsLittleEndian ? BinaryPrimitives.ReverseEndianness(outer.FlowLabel) : outer.FlowLabel;
+        sender.AddControl(LibC.IPPROTO_IPV6, LibC.IPV6_FLOWINFO, label);
+    }
+}
