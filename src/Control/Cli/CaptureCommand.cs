@@ -15,7 +15,7 @@ internal static class CaptureCommand
     private static readonly Argument<string[]> WordsArgument = new("DEV FILTER")
     {
         Description = $"The TAP of a segment, or {CaptureRoutes.Any} for all; then conditions that must all hold: {CaptureFilter.Allowed}.",
-        HelpName = "DEV [FILTER",
+        HelpName = "DEV FILTER",
         Arity = ArgumentArity.ZeroOrMore,
     };
 
@@ -27,7 +27,7 @@ internal static class CaptureCommand
     /// <summary>Makes the command.</summary>
     public static Command Create()
     {
-        var capture = new Command("capture", "Show or record packets as they pass: frames of the TAP, datagrams of the underlay, and why those were dropped that were.") { WordsArgument, Output.Option, Snaplen.Option, Count.Option, Socket.Option };
+        var capture = new Command("capture", "Show or record packets as they pass, inner and outer, and why dropped.") { WordsArgument, Output.Option, Snaplen.Option, Count.Option, Socket.Option };
         capture.WithExamples("""
             Examples:
               sleeve capture vx0                              a line a packet
