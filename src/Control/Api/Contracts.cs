@@ -219,5 +219,8 @@ internal sealed record ProblemJson(string Title, int Status, string? Detail);
 [JsonSerializable(typeof(IReadOnlyList<VtepStatsJson>))]
 [JsonSerializable(typeof(EventJson))]
 [JsonSerializable(typeof(ConfigReportJson))]
+[JsonSerializable(typeof(ExplainRequestJson))]
+[JsonSerializable(typeof(ExplainJson))]
+[JsonSerializable(typeof(IReadOnlyList<ExplainJson>))]
 [JsonSerializable(typeof(ProblemJson))]
 internal sealed partial class ApiJson : JsonSerializerContext;

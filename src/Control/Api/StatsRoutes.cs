@@ -72,7 +72,8 @@ internal static class StatsRoutes
             })]);
     }
 
-    private static List<DropJson> DropsOf(Counters counters)
+    /// <summary>What was dropped, by direction and reason.</summary>
+    public static IReadOnlyList<DropJson> DropsOf(Counters counters)
     {
         var drops = new List<DropJson>();
         foreach (var reason in Enum.GetValues<DropReason>())

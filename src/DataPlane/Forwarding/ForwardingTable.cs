@@ -175,16 +175,15 @@ public sealed class ForwardingTable
             var number = _slots.Find(source, out var index);
             var before = number == 0 ? ReplicationList.Empty : _lists.ListOf(number);
             // Another worker may have been faster.
-            if (IsBehind(before, sender)) return LearnResult.Known;
-            if (number != 0 && _lists.KindOf(number) != EntryKind.Dynamic) return LearnResult.Conflict;
-            if (number == 0 && Count >= _options.EntryLimit) return LearnResult.Skipped;
+            var verdict = Judge(number, before, sender);
+            if (verdict is not (LearnResult.Learned or LearnResult.Moved)) return verdict;
             if (!_remotes.TryGetLearned(sender, nowMilliseconds, out var remote) || !_lists.HasRoomFor(remote.Alone, EntryKind.Dynamic)) return LearnResult.Skipped;
             if (IsHeldBack(source, number != 0, remote, nowMilliseconds) is { } result) return result;
             if (number == 0) Insert(source, EntryKind.Dynamic, remote.Alone, nowMilliseconds);
             else Overwrite(index, EntryKind.Dynamic, remote.Alone, nowMilliseconds);
             var previous = number == 0 ? default : before.First!.Address.Address;
             _events.Publish(number == 0 ? EventKind.Learned : EventKind.Moved, nowMilliseconds, source, previous, sender);
-            return number == 0 ? LearnResult.Learned : LearnResult.Moved;
+            return verdict;
         }
         finally
         {
@@ -205,6 +204,37 @@ public sealed class ForwardingTable
         var mayMove = moves.MayMove(source, nowMilliseconds, out var isLast);
         if (!mayMove || isLast) _guards.Tell(GuardLimit.Moves, mayMove ? 0 : 1, nowMilliseconds, source, remote.Address.Address);
         return mayMove ? null : LearnResult.Held;
+    }
+
+    /// <summary>What <see cref="Learn"/> would come to, without learning; what only a busy or full table would spoil is left out.</summary>
+    public LearnResult Judge(MacAddress source, InternetAddress sender)
+    {
+        if (!_options.Learning) return LearnResult.Skipped;
+        lock (_writers)
+        {
+            var number = _slots.Find(source, out _);
+            return Judge(number, number == 0 ? ReplicationList.Empty : _lists.ListOf(number), sender);
+        }
+    }
+
+    private LearnResult Judge(int number, ReplicationList before, InternetAddress sender)
+    {
+        if (IsBehind(before, sender)) return LearnResult.Known;
+        if (number != 0) return _lists.KindOf(number) == EntryKind.Dynamic ? LearnResult.Moved : LearnResult.Conflict;
+        return Count >= _options.EntryLimit ? LearnResult.Skipped : LearnResult.Learned;
+    }
+
+    /// <summary>The entry of one MAC, zero for the default destinations; null if there is none.</summary>
+    public ForwardingEntry? Show(MacAddress mac, long nowMilliseconds)
+    {
+        lock (_writers)
+        {
+            var destinations = DestinationsOf(mac, out var kind);
+            if (destinations.Remotes.IsEmpty) return null;
+            var idle = 0L;
+            if (!mac.IsZero && kind == EntryKind.Dynamic && _slots.Find(mac, out var index) != 0) idle = Math.Max(0, IdleAt(_slots, index, nowMilliseconds));
+            return new ForwardingEntry(mac, kind, destinations, idle);
+        }
     }
 
     private static bool IsBehind(ReplicationList destinations, InternetAddress sender) =>

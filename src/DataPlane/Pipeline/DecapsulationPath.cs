@@ -30,7 +30,9 @@ public sealed class DecapsulationPath
     private readonly StrangerLog _strangers;
     private FrozenDictionary<uint, SegmentPort> _ports = FrozenDictionary<uint, SegmentPort>.Empty;
 
-    private readonly RemoteTally _tally = new();
+    private readonly RemoteTally _tally;
+    private readonly bool _isOnTrial;
+    private CaptureRing? _capture;
 
     // The batch under way: its clock, and the segment of the datagram before.
     private long _nowMilliseconds;
@@ -46,8 +48,11 @@ public sealed class DecapsulationPath
     /// <summary>Makes a path with its own buffers and no segments.</summary>
     /// <param name="underlay">Where datagrams come from.</param>
     /// <param name="strangers">Where unknown senders are noted.</param>
-    public DecapsulationPath(IUnderlay underlay, StrangerLog strangers)
+    /// <param name="isOnTrial">Leave tables and their counters alone, see <see cref="FrameTrial"/>.</param>
+    public DecapsulationPath(IUnderlay underlay, StrangerLog strangers, bool isOnTrial = false)
     {
+        _tally = new RemoteTally(isOnTrial);
+        _isOnTrial = isOnTrial;
         _underlay = underlay;
         _strangers = strangers;
         _merger = new Merger(_frames);
@@ -70,6 +75,7 @@ public sealed class DecapsulationPath
         _frames.Clear();
         _underlay.Receive(_frames); // 1
         _nowMilliseconds = nowMilliseconds;
+        var ring = _capture;
         for (var i = 0; i < _frames.Count; i++)
         {
             // Several datagrams of one flow may stand one behind the other (UDP_GRO).
@@ -84,7 +90,8 @@ public sealed class DecapsulationPath
                 // In the slot itself, which nobody needs any more: a copy just after its writes would stall.
                 message.Offset = offset;
                 message.Length = Math.Min(each, left);
-                TakeDatagram(ref message);
+                if (ring is null) TakeDatagram(ref message);
+                else TakeCaptured(ring, ref message);
                 left -= each;
                 if (left <= 0) break;
             }
@@ -101,6 +108,20 @@ public sealed class DecapsulationPath
         InnerHeaders.TryParse(_frames.Bytes(message)[Math.Min(VxlanHeader.Size, message.Length)..], out var headers)
         && headers.Protocol == IpProtocol.Udp && headers.TransportOffset != 0
         && VxlanHeader.Size + headers.NetworkOffset + headers.IpLength == message.Length;
+
+    /// <summary>Copies what is taken into a ring from here on, or no more; from any thread.</summary>
+    internal void SetCapture(CaptureRing? ring) => Volatile.Write(ref _capture, ring);
+
+    private void TakeCaptured(CaptureRing ring, ref Frame frame)
+    {
+        var bytes = _frames.Bytes(frame);
+        var hasHeader = VxlanHeader.TryParse(bytes, out var header) && header.HasVni;
+        var counters = hasHeader && Volatile.Read(ref _ports).TryGetValue(header.Vni.Value, out var port) ? port.Counters : Unassigned;
+        counters.LastDrop = null;
+        ring.Hold(hasHeader ? header.Vni.Value : 0, frame.Sender, bytes, new OuterClass(frame.OuterTypeOfService));
+        TakeDatagram(ref frame);
+        ring.Release(counters.LastDrop);
+    }
 
     private void TakeDatagram(ref Frame frame)
     {
@@ -160,7 +181,7 @@ public sealed class DecapsulationPath
         if (!segment.Remotes.Admits(frame.Sender, out sender))
         {
             sender = null;
-            _strangers.Note(segment, frame.Sender, _nowMilliseconds);
+            if (!_isOnTrial) _strangers.Note(segment, frame.Sender, _nowMilliseconds);
             return DropReason.UnknownVtep;
         }
 
@@ -185,7 +206,7 @@ public sealed class DecapsulationPath
         }
 
         // 6. The kernel's device learns in spite of a D bit; the draft says not to.
-        switch (policy.DontLearn ? LearnResult.Known : segment.Fdb.Learn(headers.Source, frame.Sender, _nowMilliseconds))
+        switch (policy.DontLearn ? LearnResult.Known : Learn(segment, headers.Source, frame.Sender))
         {
             case LearnResult.Conflict: return DropReason.StaticConflict;
             case LearnResult.Held: return DropReason.MoveHeld;
@@ -213,6 +234,9 @@ public sealed class DecapsulationPath
         Send(port, frame, [], frames: 1);
         return null;
     }
+
+    private LearnResult Learn(Segment segment, MacAddress source, InternetAddress sender) =>
+        _isOnTrial ? segment.Fdb.Judge(source, sender) : segment.Fdb.Learn(source, sender, _nowMilliseconds);
 
     private static bool HasReservedBits(Segment segment, VxlanHeader header) =>
         segment.Options.Policy is null ? header.HasReservedBits : header.HasReservedBitsBesidePolicy;

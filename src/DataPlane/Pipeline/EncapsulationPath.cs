@@ -25,16 +25,19 @@ public sealed class EncapsulationPath
     private readonly IUnderlay _underlay;
     private readonly FrameBatch _frames;
     private readonly DatagramBatch _datagrams;
-    private readonly RemoteTally _tally = new();
+    private readonly RemoteTally _tally;
     private readonly PathMtuStage _pathMtu = new();
     private readonly ulong _hashKey;
+    private CaptureRing? _capture;
     private long _nowMilliseconds;
 
     /// <summary>Makes a path with its own buffers.</summary>
     /// <param name="underlay">Where datagrams go.</param>
     /// <param name="hashKey">Key of the flow hash, one for the process.</param>
-    public EncapsulationPath(IUnderlay underlay, ulong hashKey)
+    /// <param name="isOnTrial">Leave tables and their counters alone, see <see cref="FrameTrial"/>.</param>
+    public EncapsulationPath(IUnderlay underlay, ulong hashKey, bool isOnTrial = false)
     {
+        _tally = new RemoteTally(isOnTrial);
         _underlay = underlay;
         _hashKey = hashKey;
         _frames = new FrameBatch();
@@ -55,34 +58,13 @@ public sealed class EncapsulationPath
         _frames.Clear();
         port.Tap.Receive(_frames); // 1
 
-        for (var i = 0; i < _frames.Count; i++)
+        if (_capture is { } ring)
         {
-            ref var frame = ref _frames[i];
-            port.Counters.Count(Counter.TapReceivedBytes, frame.Length);
-            BytesTaken += frame.Length;
-            if (!InnerHeaders.TryParse(_frames.Bytes(frame), out var headers)) // 2
-            {
-                port.Counters.Count(Counter.TapReceived);
-                port.Counters.DropOut(DropReason.Truncated);
-                continue;
-            }
-
-            if (port.Segment.HasFramePolicy && FramePolicy.Refuse(port.Segment.Options, headers) is { } refusal)
-            {
-                port.Counters.Count(Counter.TapReceived);
-                port.Counters.DropOut(refusal);
-                continue;
-            }
-
-            if (frame.Offload.IsSuperFrame)
-            {
-                ForwardSuperFrame(port, frame, headers);
-                continue;
-            }
-
-            port.Counters.Count(Counter.TapReceived);
-            if (port.Segment.WatchesResolution && AddressResolution.IsCandidate(headers) && Resolve(port, ref frame, headers)) continue; // 3
-            Forward(port, frame, headers); // 4, 5, 6
+            for (var i = 0; i < _frames.Count; i++) TakeCaptured(ring, port, ref _frames[i]);
+        }
+        else
+        {
+            for (var i = 0; i < _frames.Count; i++) Take(port, ref _frames[i]);
         }
 
         if (_datagrams.Count > 0) Flush(port); // 7
@@ -104,6 +86,47 @@ public sealed class EncapsulationPath
         if (!ResolutionGuard.EndsUnanswered(port.Segment, _frames.Bytes(frame), headers, _nowMilliseconds)) return false;
         port.Counters.DropOut(DropReason.Unanswered);
         return true;
+    }
+
+    /// <summary>Copies what is taken into a ring from here on, or no more; from any thread.</summary>
+    internal void SetCapture(CaptureRing? ring) => Volatile.Write(ref _capture, ring);
+
+    private void Take(SegmentPort port, ref Frame frame)
+    {
+        port.Counters.Count(Counter.TapReceivedBytes, frame.Length);
+        BytesTaken += frame.Length;
+        if (!InnerHeaders.TryParse(_frames.Bytes(frame), out var headers)) // 2
+        {
+            port.Counters.Count(Counter.TapReceived);
+            port.Counters.DropOut(DropReason.Truncated);
+            return;
+        }
+
+        if (port.Segment.HasFramePolicy && FramePolicy.Refuse(port.Segment.Options, headers) is { } refusal)
+        {
+            port.Counters.Count(Counter.TapReceived);
+            port.Counters.DropOut(refusal);
+            return;
+        }
+
+        if (frame.Offload.IsSuperFrame)
+        {
+            ForwardSuperFrame(port, frame, headers);
+            return;
+        }
+
+        port.Counters.Count(Counter.TapReceived);
+        if (port.Segment.WatchesResolution && AddressResolution.IsCandidate(headers) && Resolve(port, ref frame, headers)) return; // 3
+        Forward(port, frame, headers); // 4, 5, 6
+    }
+
+    // Copied before a stage changes it, handed over when its fate is known.
+    private void TakeCaptured(CaptureRing ring, SegmentPort port, ref Frame frame)
+    {
+        port.Counters.LastDrop = null;
+        ring.Hold(port.Segment.Options.Vni.Value, _frames.Bytes(frame));
+        Take(port, ref frame);
+        ring.Release(port.Counters.LastDrop);
     }
 
     private bool Proxy(SegmentPort port, ref Frame frame, in InnerHeaders headers)
