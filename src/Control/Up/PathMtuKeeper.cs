@@ -1,4 +1,5 @@
 using Sleeve.Control.Host;
+using Sleeve.DataPlane.Events;
 using Sleeve.DataPlane.Forwarding;
 using Sleeve.DataPlane.Wire;
 
@@ -91,8 +92,17 @@ internal sealed class PathMtuKeeper : IDisposable
 
         _next = _addresses.Count == 0 ? 0 : (_next + ReadAgain) % _addresses.Count;
         foreach (var segment in _segments)
+        {
             foreach (var remote in segment.Remotes.All)
-                if (_paths.TryGetValue(remote.Address.Address, out var path)) path.Apply(remote);
+            {
+                if (!_paths.TryGetValue(remote.Address.Address, out var path)) continue;
+                var before = remote.PathMtu.Bytes;
+                path.Apply(remote);
+                // What was not known before did not change.
+                if (before != 0 && remote.PathMtu.Bytes != before)
+                    segment.Events.Publish(EventKind.MtuChanged, now, remote: remote.Address.Address, number: remote.PathMtu.Bytes);
+            }
+        }
     }
 
     // The addresses of all remotes there are now, each once; paths to others are forgotten.
