@@ -193,8 +193,8 @@ public sealed class DecapsulationPath
         if (!segment.IsUp) return DropReason.DeviceDown;
         if (segment.HasFramePolicy && FramePolicy.Refuse(segment.Options, headers) is { } refusal) return refusal;
         var resolves = segment.WatchesResolution && AddressResolution.IsCandidate(headers);
-        if (resolves && !ResolutionGuard.Admits(segment, bytes, headers, _nowMilliseconds)) return DropReason.RequestLimit;
-        if (headers.Destination.IsGroup && segment.Guards.IsBack(bytes, headers.Source, frame.Sender, _nowMilliseconds)) port.Counters.Count(Counter.Returned);
+        if (resolves && !_isOnTrial && !ResolutionGuard.Admits(segment, bytes, headers, _nowMilliseconds)) return DropReason.RequestLimit;
+        if (headers.Destination.IsGroup && !_isOnTrial && segment.Guards.IsBack(bytes, headers.Source, frame.Sender, _nowMilliseconds)) port.Counters.Count(Counter.Returned);
 
         var policy = segment.Options.Policy is null ? default : header.Policy;
         if (!IsAccepted(segment, policy)) return DropReason.PolicyDenied;
@@ -216,7 +216,7 @@ public sealed class DecapsulationPath
             case LearnResult.Skipped when segment.Options.Learning: port.Counters.Count(Counter.NotLearned); break;
         }
 
-        if (resolves) ResolutionGuard.Snoop(segment, bytes, headers, isLocal: false, _nowMilliseconds);
+        if (resolves && !_isOnTrial) ResolutionGuard.Snoop(segment, bytes, headers, isLocal: false, _nowMilliseconds);
 
         frame.Offload = UnfinishedOffload.Recognise(bytes, headers, segment.Mtu, frame.DatagramLength); // 7
         if (segment.Options.MssClamp != 0) PathMtuStage.ClampSegmentSize(port, bytes, headers, sender, frame.Offload.NeedsChecksum);

@@ -26,6 +26,7 @@ public sealed class EncapsulationPath
     private readonly FrameBatch _frames;
     private readonly DatagramBatch _datagrams;
     private readonly RemoteTally _tally;
+    private readonly bool _isOnTrial;
     private readonly PathMtuStage _pathMtu = new();
     private readonly ulong _hashKey;
     private CaptureRing? _capture;
@@ -38,6 +39,7 @@ public sealed class EncapsulationPath
     public EncapsulationPath(IUnderlay underlay, ulong hashKey, bool isOnTrial = false)
     {
         _tally = new RemoteTally(isOnTrial);
+        _isOnTrial = isOnTrial;
         _underlay = underlay;
         _hashKey = hashKey;
         _frames = new FrameBatch();
@@ -74,16 +76,16 @@ public sealed class EncapsulationPath
     // True if the frame ends here: held back, answered, or consumed by a strict proxy.
     private bool Resolve(SegmentPort port, ref Frame frame, in InnerHeaders headers)
     {
-        if (!ResolutionGuard.Admits(port.Segment, _frames.Bytes(frame), headers, _nowMilliseconds))
+        if (!_isOnTrial && !ResolutionGuard.Admits(port.Segment, _frames.Bytes(frame), headers, _nowMilliseconds))
         {
             port.Counters.DropOut(DropReason.RequestLimit);
             return true;
         }
 
-        ResolutionGuard.Snoop(port.Segment, _frames.Bytes(frame), headers, isLocal: true, _nowMilliseconds);
+        if (!_isOnTrial) ResolutionGuard.Snoop(port.Segment, _frames.Bytes(frame), headers, isLocal: true, _nowMilliseconds);
         if (!port.Segment.Options.Proxy) return false;
         if (Proxy(port, ref frame, headers)) return true;
-        if (!ResolutionGuard.EndsUnanswered(port.Segment, _frames.Bytes(frame), headers, _nowMilliseconds)) return false;
+        if (!ResolutionGuard.EndsUnanswered(port.Segment, _frames.Bytes(frame), headers, _nowMilliseconds, tells: !_isOnTrial)) return false;
         port.Counters.DropOut(DropReason.Unanswered);
         return true;
     }
@@ -207,12 +209,12 @@ public sealed class EncapsulationPath
         if (destinations.Remotes.IsEmpty)
         {
             port.Counters.DropOut(DropReason.NoRemoteVtep, count);
-            FloodGuard.TellMiss(port.Segment, headers.Destination, _nowMilliseconds);
+            if (!_isOnTrial) FloodGuard.TellMiss(port.Segment, headers.Destination, _nowMilliseconds);
             return destinations;
         }
 
         if ((known is null || destinations.Remotes.Length > 1)
-            && !FloodGuard.Admits(port.Segment, _frames.Bytes(frame), headers, destinations.Remotes.Length, count, _nowMilliseconds))
+            && !_isOnTrial && !FloodGuard.Admits(port.Segment, _frames.Bytes(frame), headers, destinations.Remotes.Length, count, _nowMilliseconds))
         {
             port.Counters.DropOut(DropReason.FloodLimit, count);
             return ReplicationList.Empty;

@@ -29,7 +29,7 @@ public sealed record TrialDelivery(ReadOnlyMemory<byte> Bytes, OffloadFacts Offl
 /// <summary>
 /// Takes a frame through the workers' own paths and the segment's own tables without sending, counting, learning or changing anything: the seams
 /// are memory, the counters its own, and a path that is <em>on trial</em> asks its tables what they would do. So a stage that is added to a path is
-/// on trial too, without a second copy of its rules; a stage that keeps state of its own must leave it alone while its path is on trial.
+/// on trial too, without a second copy of its rules; a stage that keeps state of its own must leave it alone while its path is on trial (guard rails admit everything then).
 /// One thread at a time; holds some 10 MB.
 /// </summary>
 public sealed class FrameTrial

@@ -22,12 +22,12 @@ internal static class ResolutionGuard
     /// solicitation, as the kernel's does.
     /// </summary>
     /// <returns>True if it is to be dropped.</returns>
-    public static bool EndsUnanswered(Segment segment, ReadOnlySpan<byte> frame, in InnerHeaders headers, long nowMilliseconds)
+    public static bool EndsUnanswered(Segment segment, ReadOnlySpan<byte> frame, in InnerHeaders headers, long nowMilliseconds, bool tells = true)
     {
         var options = segment.Options;
         // As with the kernel's proxy, what has a tag is a frame like others.
         if (headers.IsTagged) return false;
-        if (options.L3Miss && segment.Events.IsHeard) TellMiss(segment, frame, headers, nowMilliseconds);
+        if (tells && options.L3Miss && segment.Events.IsHeard) TellMiss(segment, frame, headers, nowMilliseconds);
         return options.ProxyStrict && (headers.EtherType == EtherType.Arp || AddressResolution.IsRequest(frame, headers));
     }
 
