@@ -35,7 +35,6 @@ public sealed class LifetimeTests(ITestOutputHelper output) : LabTest(output)
     }
 
     [SkippableFact]
-    [Trait("Case", "RB01")]
     public void After_a_kill_the_same_command_works_again()
     {
         var (a, b) = GivenTwoHosts();

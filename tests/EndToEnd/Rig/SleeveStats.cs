@@ -6,10 +6,14 @@ namespace Sleeve.EndToEnd.Rig;
 public sealed class SleeveStats
 {
     private readonly List<(long Tap, long Underlay)> _workers = [];
+    private readonly Dictionary<string, long> _counters = [];
     private readonly Dictionary<string, long> _drops = new(StringComparer.OrdinalIgnoreCase);
 
     /// <summary>How many frames ended for a reason, over all segments and the process; 0 if it did not happen. Named as DropReason is.</summary>
     public long Drops(string reason) => _drops.GetValueOrDefault(reason);
+
+    /// <summary>A counter, named as in the output, over all segments.</summary>
+    public long Counter(string name) => _counters[name];
 
     /// <summary>Every reason that counted something.</summary>
     public string Summary => string.Join(", ", _drops.Where(d => d.Value != 0).Select(d => $"{d.Key} {d.Value}"));
@@ -49,9 +53,16 @@ public sealed class SleeveStats
         {
             foreach (var property in element.EnumerateObject())
             {
-                if (property.Name == "socket_drops") SocketDrops += property.Value.GetInt64();
+                if (property.Name == "counters") CollectCounters(property.Value);
+                else if (property.Name == "socket_drops") SocketDrops += property.Value.GetInt64();
                 else Collect(property.Value);
             }
         }
+    }
+
+    private void CollectCounters(JsonElement counters)
+    {
+        foreach (var counter in counters.EnumerateObject())
+            _counters[counter.Name] = _counters.GetValueOrDefault(counter.Name) + counter.Value.GetInt64();
     }
 }
