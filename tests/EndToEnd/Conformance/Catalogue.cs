@@ -129,6 +129,7 @@ internal static class Catalogue
             new("IS01", "VNI 100 and 200, one MAC in both", "learn, flood, unicast", "strictly separate"),
             new("IS02", "8 VNIs, one port", "frames to each", "each to its own device"),
             new("IS03", "the host routes between two VNIs", "ping, TCP", "works"),
+            new("IS04", "1,000 segments", "one MAC in all of them", "strictly separate"),
             new("V601", "IPv6 underlay", "ping, TCP, FDB", "works, the FDB shows IPv6"),
             new("RB01", "a TCP connection", "SIGKILL and start", "(no process)", "the connection survives", "A process can be killed; its TAP stays."),
             new("RB02", "5 % loss", "TCP", "intact"),
