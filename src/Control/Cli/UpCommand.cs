@@ -53,18 +53,17 @@ internal static class UpCommand
         "--tap-fd", "FD", "Use this open descriptor of the TAP, passed in by the parent process.", "3 or more, an open descriptor");
     private static readonly Setting Socket = new("--socket", "PATH", "Unix socket for commands. [/run/sleeve/DEV.sock]", Words.SocketPathAllowed);
 
+    private static readonly Setting Gbp = new(
+        "--gbp", "GROUP", "Group policy extension: stamp this group on frames from the TAP, with ,dont-learn or ,applied the D or A bit; read what others stamp. [off]",
+        Words.PolicyAllowed);
+    private static readonly Setting GbpAccept = new(
+        "--gbp-accept", "GROUPS", "With --gbp: deliver frames of these groups only (0: of none), and those with the A bit. [any]", Words.GroupsAllowed);
     private static readonly Setting Workers = new(
         "--workers", "N", "Threads that move frames, each with its own queue and sockets. [cores, at most 4]", $"1 to {VtepOptions.MaxWorkers}");
     private static readonly Setting TransmitOffload = new(
         "--tx-offload", "HOW", "Send super-frames and runs whole, for the kernel to cut. [auto: the first that its self-test passes]", "auto, tunnel-gso, udp-gso or none");
     private static readonly Setting ReceiveOffload = new(
         "--rx-offload", "HOW", "Take runs at once, merge them for the TAP. [auto: on]", "auto or none");
-
-    private static readonly Setting TypeOfService = new(
-        "--tos", "TOS", "Outer TOS or traffic class; ECN is always the frame's. [0]", "inherit or 0 to 252, a multiple of 4 (the rest is ECN), also as 0x…");
-    private static readonly Setting TimeToLive = new("--ttl", "TTL", "Outer TTL or hop limit. [auto: the route's; 1 to a group]", "auto, inherit or 1 to 255 (0 means auto)");
-    private static readonly Setting DontFragment = new("--df", "DF", "DF of the outer IPv4 header. [unset]", "unset, set or inherit");
-    private static readonly Setting FlowLabel = new("--flowlabel", "LABEL", "Flow label of the outer IPv6 header. [0: the kernel's own]", "inherit or 0 to 1048575, also as 0x…");
 
     private static readonly Option<bool> Learning = Setting.Flag("--learning", "Learn which station is behind which VTEP. [on]");
     private static readonly Option<bool> NoLearning = Setting.Flag("--nolearning", "Do not learn.");
@@ -82,9 +81,9 @@ internal static class UpCommand
     public static Command Create()
     {
         var command = new Command("up", "Run one VTEP in the foreground until SIGINT or SIGTERM.") { Devices };
-        foreach (var setting in (ReadOnlySpan<Setting>)[Vni, Local, Remote, Port, SourcePorts, Ageing, MaxAddress, Admit, Mtu, Address, Bridge, Mac, Netns, TapDescriptor, Socket, Workers, TransmitOffload, ReceiveOffload,
-            TypeOfService, TimeToLive, DontFragment, FlowLabel])
+        foreach (var setting in (ReadOnlySpan<Setting>)[Vni, Local, Remote, Port, SourcePorts, Ageing, MaxAddress, Admit, Mtu, Address, Bridge, Mac, Netns, TapDescriptor, Socket, Gbp, GbpAccept, Workers, TransmitOffload, ReceiveOffload])
             command.Options.Add(setting.Option);
+        OuterSettings.AddTo(command);
         foreach (var flag in (ReadOnlySpan<Option<bool>>)[
             Learning, NoLearning, Proxy, NoProxy, UdpChecksum, NoUdpChecksum, Zero6Transmit, NoZero6Transmit, Zero6Receive, NoZero6Receive, Strict])
             command.Options.Add(flag);
@@ -132,13 +131,9 @@ internal static class UpCommand
             Proxy = reader.ReadFlag(Proxy, NoProxy, fallback: false),
             Admission = reader.Read(Admit, Words.Admission, Admission.Peers),
             Strict = result.GetValue(Strict),
-            Outer = new OuterOptions
-            {
-                TypeOfService = reader.Read(TypeOfService, Words.TypeOfService, 0),
-                TimeToLive = reader.Read(TimeToLive, Words.TimeToLive, 0),
-                DontFragment = reader.Read(DontFragment, Words.DontFragment, DontFragmentRule.Unset),
-                FlowLabel = reader.Read(FlowLabel, Words.FlowLabel, 0),
-            },
+            Outer = OuterSettings.Read(reader, vtep.Local.IsIPv4),
+            Policy = reader.IsGiven(Gbp) ? reader.Read<GroupPolicy>(Gbp, Words.Policy, default) : null,
+            AcceptedGroups = reader.Read<PolicyGroups?>(GbpAccept, Words.Groups, null),
         };
         options = new UpOptions
         {
@@ -210,6 +205,7 @@ internal static class UpCommand
 
     private static void RefuseContradictions(SettingReader reader, UpOptions options)
     {
+        if (reader.IsGiven(GbpAccept) && !reader.IsGiven(Gbp)) reader.Refuse("--gbp-accept: needs --gbp (0 to stamp nothing)");
         if (options.Segments.Count > 1)
         {
             if (options.Mac is { } mac) reader.Refuse($"--mac {mac}: only one device can have it");
@@ -221,7 +217,6 @@ internal static class UpCommand
         if (options.Remotes.Count > ReplicationList.MaxRemotes)
             reader.Refuse($"--remote: given {options.Remotes.Count} times; at most {ReplicationList.MaxRemotes} are allowed");
         if (options.Bridge is { } bridge && options.Segments.Any(segment => segment.Name == bridge)) reader.Refuse($"--bridge {bridge}: cannot be the device itself");
-        if (reader.IsGiven(FlowLabel) && options.Vtep.Local.IsIPv4) reader.Refuse("--flowlabel: only IPv6 has flow labels, and this underlay is IPv4");
         foreach (var remote in options.Remotes)
             if (remote == options.Vtep.Local) reader.Refuse($"--remote {remote}: is the --local address; must be another VTEP");
         if (options.Mtu is < 1280 and > 0 && options.Addresses.Any(address => !address.Address.IsIPv4))

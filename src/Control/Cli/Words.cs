@@ -110,29 +110,40 @@ internal static class Words
         return text is "any" or "peers";
     }
 
-    /// <summary>An outer TOS: inherit, or a number whose ECN bits are clear.</summary>
-    public static bool TypeOfService(string text, out int value) => TryNumberOrInherit(text, byte.MaxValue, out value) && (value == OuterOptions.Inherit || (value & CongestionMark.Mask) == 0);
+    /// <summary>What <see cref="Policy"/> takes.</summary>
+    public const string PolicyAllowed = "GROUP, 0 to 65535, then perhaps ,dont-learn and ,applied";
 
-    /// <summary>An outer TTL: auto (as 0), inherit, or 1 to 255.</summary>
-    public static bool TimeToLive(string text, out int value) => TryNumberOrInherit(text == "auto" ? "0" : text, byte.MaxValue, out value);
+    /// <summary>What <see cref="Groups"/> takes.</summary>
+    public const string GroupsAllowed = "any, or groups and ranges from 0 to 65535 such as 0,10-19,42";
 
-    /// <summary>An outer flow label: inherit, or 20 bits.</summary>
-    public static bool FlowLabel(string text, out int value) => TryNumberOrInherit(text, 0xFFFFF, out value);
-
-    /// <summary>When DF is set.</summary>
-    public static bool DontFragment(string text, out DontFragmentRule value)
+    /// <summary>A VXLAN-GBP group with its bits.</summary>
+    public static bool Policy(string text, out GroupPolicy value)
     {
-        value = text switch { "set" => DontFragmentRule.Set, "inherit" => DontFragmentRule.Inherit, _ => DontFragmentRule.Unset };
-        return text is "set" or "inherit" or "unset";
+        value = default;
+        var words = text.Split(',');
+        if (!TryNumber(words[0], 0, ushort.MaxValue, out var group) || words[1..].Distinct().Count() != words.Length - 1) return false;
+        if (words[1..].Any(static word => word is not ("dont-learn" or "applied"))) return false;
+        value = new GroupPolicy((ushort)group, words.Contains("dont-learn"), words.Contains("applied"));
+        return true;
     }
 
-    private static bool TryNumberOrInherit(string text, int max, out int value)
+    /// <summary>A set of VXLAN-GBP groups; null for any.</summary>
+    public static bool Groups(string text, out PolicyGroups? value)
     {
-        value = OuterOptions.Inherit;
-        if (text == "inherit") return true;
-        if (text.StartsWith("0x", StringComparison.Ordinal))
-            return int.TryParse(text.AsSpan(2), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out value) && value >= 0 && value <= max;
-        return Number(0, max)(text, out value);
+        value = null;
+        if (text == "any") return true;
+        var ranges = new List<(ushort, ushort)>();
+        foreach (var word in text.Split(','))
+        {
+            var dash = word.IndexOf('-', StringComparison.Ordinal);
+            if (!TryNumber(dash < 0 ? word : word[..dash], 0, ushort.MaxValue, out var first)) return false;
+            var last = first;
+            if (dash >= 0 && !TryNumber(word[(dash + 1)..], first, ushort.MaxValue, out last)) return false;
+            ranges.Add(((ushort)first, (ushort)last));
+        }
+
+        value = new PolicyGroups(ranges);
+        return true;
     }
 
     private static bool TryNumber(string text, long min, long max, out long value) =>

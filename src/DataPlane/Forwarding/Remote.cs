@@ -14,10 +14,10 @@ public sealed class Remote
     private long _bytesReceived;
     private long _drops;
 
-    internal Remote(VtepAddress address, Vni vni, bool isSelf, int number)
+    internal Remote(VtepAddress address, VxlanHeader header, bool isSelf, int number)
     {
         Address = address;
-        Vni = vni;
+        Header = header;
         IsSelf = isSelf;
         IsNull = address.Address.IsUnspecified;
         Number = number;
@@ -28,7 +28,10 @@ public sealed class Remote
     public VtepAddress Address { get; }
 
     /// <summary>The VNI they carry; the segment's own unless an FDB entry says otherwise.</summary>
-    public Vni Vni { get; }
+    public Vni Vni => Header.Vni;
+
+    /// <summary>The VXLAN header they carry: the VNI, and the segment's group policy.</summary>
+    public VxlanHeader Header { get; }
 
     /// <summary>True if the address is this VTEP's own: nothing is ever sent there, it would only come back.</summary>
     public bool IsSelf { get; }

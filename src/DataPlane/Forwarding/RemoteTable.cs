@@ -62,7 +62,7 @@ public sealed class RemoteTable
     {
         if (!_all.TryGetValue((address, vni), out var remote))
         {
-            remote = _all[(address, vni)] = new Remote(address, vni, address == _self, _made++);
+            remote = _all[(address, vni)] = new Remote(address, new VxlanHeader(vni, _options.Policy ?? default), address == _self, _made++);
             Volatile.Write(ref _count, _count + 1);
             _unnamed++;
         }

@@ -48,6 +48,12 @@ public sealed record SegmentOptions
     /// <summary>What the outer IP headers say (tos, ttl, df, flowlabel). Default: nothing but ECN.</summary>
     public OuterOptions Outer { get; init; } = new();
 
+    /// <summary>Group policy extension (gbp): what to stamp on frames from the TAP. Null: its bits are reserved bits like others. Default null.</summary>
+    public GroupPolicy? Policy { get; init; }
+
+    /// <summary>With <see cref="Policy"/>: groups whose frames are delivered, bit by bit (<see cref="PolicyGroups"/>); null for every group. Default null.</summary>
+    public PolicyGroups? AcceptedGroups { get; init; }
+
     internal long AgeingMilliseconds => (AgeingSeconds == 0 ? DefaultAgeingSeconds : AgeingSeconds) * 1000L;
 
     internal int EntryLimit => MaxAddress == 0 ? DefaultMaxAddress : MaxAddress;

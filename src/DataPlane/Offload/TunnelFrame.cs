@@ -10,12 +10,12 @@ namespace Sleeve.DataPlane.Offload;
 /// <param name="Source">Underlay address to send from.</param>
 /// <param name="SourcePort">UDP source port: the flow's.</param>
 /// <param name="Destination">The remote VTEP, of the same family.</param>
-/// <param name="Vni">The segment.</param>
+/// <param name="Header">The VXLAN header: the segment and its group policy.</param>
 /// <param name="Identification">IPv4 identification of the first segment; the others count on.</param>
 /// <param name="HasChecksum">Whether each segment gets an outer UDP checksum.</param>
 /// <param name="Class">TOS, TTL, DF and flow label.</param>
 public readonly record struct TunnelOuter(
-    MacAddress DeviceMac, InternetAddress Source, ushort SourcePort, VtepAddress Destination, Vni Vni, ushort Identification, bool HasChecksum, OuterClass Class = default);
+    MacAddress DeviceMac, InternetAddress Source, ushort SourcePort, VtepAddress Destination, VxlanHeader Header, ushort Identification, bool HasChecksum, OuterClass Class = default);
 
 /// <summary>
 /// A super-frame as the underlay TAP takes it: uncut, outer headers in front, the cutting and both checksums left to the kernel or the network
@@ -76,7 +76,7 @@ public static class TunnelFrame
         if (isIPv4) WriteIPv4(network, outer, udpLength);
         else WriteIPv6(network, outer, udpLength);
         WriteUdp(packet.Slice(outerTransport, UdpSize), network, outer, udpLength);
-        new VxlanHeader(outer.Vni).Write(packet[(outerTransport + UdpSize)..]);
+        outer.Header.Write(packet[(outerTransport + UdpSize)..]);
     }
 
     /// <summary>How a super-frame is to be cut, in the words of virtio; 0 if it is none.</summary>

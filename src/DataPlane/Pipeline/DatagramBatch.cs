@@ -60,7 +60,7 @@ public sealed class DatagramBatch
     private int _sliceCount;
     private int _arenaUsed;
 
-    // Super-frames, each with room kept for its segments. Copies of one share it if they have one VNI.
+    // Super-frames, each with room kept for its segments. Copies of one share it if they have one VXLAN header.
     private readonly SuperFrame[] _superFrames;
     private int _superFrameCount;
 
@@ -124,7 +124,7 @@ public sealed class DatagramBatch
             _slices[_sliceCount++] = new SlabSlice(frame.Offset, frame.Length);
         }
 
-        new VxlanHeader(remote.Vni).Write(Frames.Slab.Slice(headerOffset, VxlanHeader.Size));
+        remote.Header.Write(Frames.Slab.Slice(headerOffset, VxlanHeader.Size));
         var length = VxlanHeader.Size + frame.Length;
         // Field by field: a value with a reference in it is otherwise built aside and copied by "rep movs", 10 ns a frame.
         ref var datagram = ref _datagrams[Count++];
@@ -148,12 +148,12 @@ public sealed class DatagramBatch
     {
         if (Count == _datagrams.Length) return false;
         var headers = VxlanHeader.Size + plan.HeaderLength;
-        if (_superFrameCount == 0 || _superFrames[_superFrameCount - 1].Frame.Offset != frame.Offset || _superFrames[_superFrameCount - 1].Vni != remote.Vni)
+        if (_superFrameCount == 0 || _superFrames[_superFrameCount - 1].Frame.Offset != frame.Offset || _superFrames[_superFrameCount - 1].Header != remote.Header)
         {
             if (!HasRoom(2 * plan.Count, plan.Count * headers)) return false;
             _superFrames[_superFrameCount++] = new SuperFrame
             {
-                Frame = frame, Plan = plan, Vni = remote.Vni, FirstSlice = _sliceCount, ArenaOffset = TakeArena(plan.Count * headers),
+                Frame = frame, Plan = plan, Header = remote.Header, FirstSlice = _sliceCount, ArenaOffset = TakeArena(plan.Count * headers),
             };
             _sliceCount += 2 * plan.Count;
         }
@@ -183,7 +183,7 @@ public sealed class DatagramBatch
         for (var i = 0; i < plan.Count; i++)
         {
             var offset = superFrame.ArenaOffset + (i * headers);
-            new VxlanHeader(superFrame.Vni).Write(Frames.Slab.Slice(offset, VxlanHeader.Size));
+            superFrame.Header.Write(Frames.Slab.Slice(offset, VxlanHeader.Size));
             plan.WriteHeaders(bytes, i, Frames.Slab.Slice(offset + VxlanHeader.Size, plan.HeaderLength));
             _slices[superFrame.FirstSlice + (2 * i)] = new SlabSlice(offset, headers);
             _slices[superFrame.FirstSlice + (2 * i) + 1] = new SlabSlice(superFrame.Frame.Offset + plan.PayloadOffset(i), plan.PayloadLength(i));
@@ -207,7 +207,7 @@ public sealed class DatagramBatch
     {
         public Frame Frame;
         public SegmentPlan Plan;
-        public Vni Vni;
+        public VxlanHeader Header;
         public int FirstSlice;
         public int ArenaOffset;
         public bool IsCut;

@@ -156,7 +156,7 @@ public sealed class DecapsulationPath
     {
         var segment = port.Segment;
         sender = null;
-        if (segment.Options.Strict && header.HasReservedBits) return DropReason.ReservedBits; // 3
+        if (segment.Options.Strict && HasReservedBits(segment, header)) return DropReason.ReservedBits; // 3
         if (!segment.Remotes.Admits(frame.Sender, out sender))
         {
             sender = null;
@@ -171,6 +171,9 @@ public sealed class DecapsulationPath
         if (headers.IsTruncatedIp) return DropReason.TruncatedIp;
         if (!segment.IsUp) return DropReason.DeviceDown;
 
+        var policy = segment.Options.Policy is null ? default : header.Policy;
+        if (!IsAccepted(segment, policy)) return DropReason.PolicyDenied;
+
         if ((frame.OuterTypeOfService & CongestionMark.Mask) != 0) // 5
         {
             var outcome = CongestionMark.Decapsulate(bytes, headers, frame.OuterTypeOfService);
@@ -178,7 +181,8 @@ public sealed class DecapsulationPath
             if (outcome == CongestionOutcome.Unexpected) port.Counters.Count(Counter.EcnUnexpected);
         }
 
-        switch (segment.Fdb.Learn(headers.Source, frame.Sender, _nowMilliseconds)) // 6
+        // 6. The kernel's device learns in spite of a D bit; the draft says not to.
+        switch (policy.DontLearn ? LearnResult.Known : segment.Fdb.Learn(headers.Source, frame.Sender, _nowMilliseconds))
         {
             case LearnResult.Conflict: return DropReason.StaticConflict;
             case LearnResult.Learned: port.Counters.Count(Counter.Learned); break;
@@ -201,6 +205,13 @@ public sealed class DecapsulationPath
         Send(port, frame, [], frames: 1);
         return null;
     }
+
+    private static bool HasReservedBits(Segment segment, VxlanHeader header) =>
+        segment.Options.Policy is null ? header.HasReservedBits : header.HasReservedBitsBesidePolicy;
+
+    // Policy that another device has applied is not applied again.
+    private static bool IsAccepted(Segment segment, GroupPolicy policy) =>
+        segment.Options.AcceptedGroups is not { } accepted || policy.IsApplied || accepted.Contains(policy.Group);
 
     private void EndRun()
     {

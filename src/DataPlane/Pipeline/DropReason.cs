@@ -36,6 +36,9 @@ public enum DropReason
     /// <summary>A static or permanent FDB entry puts the source behind another VTEP.</summary>
     StaticConflict,
 
+    /// <summary>The frame's VXLAN-GBP group is not one that the segment accepts.</summary>
+    PolicyDenied,
+
     /// <summary>The TAP is down.</summary>
     DeviceDown,
 
@@ -86,6 +89,7 @@ public static class DropReasons
         DropReason.TruncatedIp => "the frame says it is IP but ends before its IP header does",
         DropReason.EcnContradiction => "the underlay marked congestion on a frame whose sender does not take part in ECN, so that only loss can tell it (RFC 6040)",
         DropReason.StaticConflict => "a static FDB entry puts the source MAC behind another VTEP",
+        DropReason.PolicyDenied => "the frame's group is not one of --gbp-accept",
         DropReason.DeviceDown => "the TAP is down (ip link set up)",
         DropReason.TapRejected => "the kernel did not take the frame on the TAP",
         DropReason.NoRemoteVtep => "no FDB entry for the destination and no default destination (sleeve fdb append 00:00:00:00:00:00)",

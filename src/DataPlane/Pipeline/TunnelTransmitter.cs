@@ -119,7 +119,7 @@ public sealed class TunnelTransmitter
         var remote = datagram.Remote;
         var headerSize = TunnelFrame.HeaderSize(remote.Address.Address.IsIPv4);
         var whole = batch.Frames.Slab.Slice(frame.Offset - headerSize, headerSize + frame.Length);
-        var outer = new TunnelOuter(_port.DeviceMac, path.Source, sourcePort, remote.Address, remote.Vni, _identification, _hasChecksum, datagram.Outer);
+        var outer = new TunnelOuter(_port.DeviceMac, path.Source, sourcePort, remote.Address, remote.Header, _identification, _hasChecksum, datagram.Outer);
         _identification += (ushort)plan.Count;
         TunnelFrame.WriteHeaders(whole[..headerSize], outer, frame.Length, plan, frame.Offload);
         if (_port.Write(whole) == 0)

@@ -60,7 +60,7 @@ public sealed class TunnelTransmitterTests
         Assert.True(SegmentPlan.TryMake(frame, headers, facts, out var plan));
         byte[] written = [.. Enumerable.Repeat((byte)0xAA, TunnelFrame.HeaderSize(isIPv4: false)), .. frame];
         var remote = new VtepAddress(Forwarding.Segments.Address("fd00::2"), 4789);
-        var outer = new TunnelOuter(MacAddress.FromValue(0x0200_0000_00AB), Forwarding.Segments.Address("fd00::1"), SourcePort, remote, new Vni(100), 7, HasChecksum: true);
+        var outer = new TunnelOuter(MacAddress.FromValue(0x0200_0000_00AB), Forwarding.Segments.Address("fd00::1"), SourcePort, remote, new VxlanHeader(new Vni(100)), 7, HasChecksum: true);
         TunnelFrame.WriteHeaders(written, outer, frame.Length, plan, facts);
         var udpLength = 16 + frame.Length;
         var (from, to) = (Craft.Address6("fd00::1"), Craft.Address6("fd00::2"));
@@ -95,7 +95,7 @@ public sealed class TunnelTransmitterTests
         byte[] written = [.. Enumerable.Repeat((byte)0xAA, TunnelFrame.HeaderSize(isIPv4: false)), .. frame];
         var remote = new VtepAddress(Forwarding.Segments.Address("fd00::2"), 4789);
         var outer = new TunnelOuter(
-            MacAddress.FromValue(0x0200_0000_00AB), Forwarding.Segments.Address("fd00::1"), SourcePort, remote, new Vni(100), 7, HasChecksum: true, new OuterClass(0xBA, 33, flowLabel: 0x54321));
+            MacAddress.FromValue(0x0200_0000_00AB), Forwarding.Segments.Address("fd00::1"), SourcePort, remote, new VxlanHeader(new Vni(100)), 7, HasChecksum: true, new OuterClass(0xBA, 33, flowLabel: 0x54321));
         TunnelFrame.WriteHeaders(written, outer, frame.Length, plan, facts);
         Assert.Equal([0x6B, 0xA5, 0x43, 0x21], written[38..42]);
         Assert.Equal(34, written[45]);

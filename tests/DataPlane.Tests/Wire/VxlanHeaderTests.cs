@@ -26,6 +26,34 @@ public sealed class VxlanHeaderTests
     }
 
     [Theory]
+    [InlineData("08 000000 000064 00", 0, false, false)]
+    [InlineData("88 00002A 000064 00", 42, false, false)]
+    [InlineData("88 400001 000064 00", 1, true, false)]
+    [InlineData("88 080001 000064 00", 1, false, true)]
+    [InlineData("88 48FFFF 000064 00", 65535, true, true)]
+    public void Writes_and_reads_the_group_policy_of_draft_smith_vxlan_group_policy(string bytes, ushort group, bool dontLearn, bool applied)
+    {
+        var policy = new GroupPolicy(group, dontLearn, applied);
+        var buffer = new byte[VxlanHeader.Size];
+        new VxlanHeader(new Vni(100), policy).Write(buffer);
+        Assert.Equal(Craft.Hex(bytes), buffer);
+        Assert.True(VxlanHeader.TryParse(buffer, out var header));
+        Assert.Equal(policy, header.Policy);
+        Assert.False(header.HasReservedBitsBesidePolicy);
+    }
+
+    [Fact]
+    public void A_group_counts_only_with_its_flag_and_other_reserved_bits_stay_reserved()
+    {
+        Assert.True(VxlanHeader.TryParse(Craft.Hex("08 48002A 000064 00"), out var unflagged));
+        Assert.Equal(default, unflagged.Policy);
+        Assert.True(VxlanHeader.TryParse(Craft.Hex("8C 00002A 000064 00"), out var other));
+        Assert.True(other.HasReservedBitsBesidePolicy);
+        Assert.True(VxlanHeader.TryParse(Craft.Hex("88 00002A 000064 01"), out var last));
+        Assert.True(last.HasReservedBitsBesidePolicy);
+    }
+
+    [Theory]
     [InlineData("00 000000 000064 00")]
     [InlineData("F7 000000 000064 00")]
     [InlineData("80 000000 000064 00")]

@@ -17,6 +17,7 @@ public sealed class OuterHeaderTests(ITestOutputHelper output) : ConformanceTest
     private List<OuterPacket> OuterOf(AddressFamily family, string options, params byte[][] frames)
     {
         var stage = Given(family: family, with: with => with with { Outer = options });
+        Traffic.WaitForPing(stage.D, stage.A.Address);
         using var capture = new Capture(stage.D, Host.UnderlayDevice);
         foreach (var frame in frames) stage.Port.Send(frame);
         return [.. capture.WaitFor(frames.Length, p => p.Source.Equals(stage.D.Address))];

@@ -94,7 +94,7 @@ public sealed class FuzzTests(ITestOutputHelper output) : LabTest(output)
             var datagram = Mutations.Next(random);
             for (var again = 0; again < 8; again++, sent++)
             {
-                attacker.Send(datagram, target);
+                attacker.SendAtOnce(datagram, target);
                 if (datagram.Length > 8) datagram[random.Next(datagram.Length)] = (byte)random.Next(256);
             }
         }

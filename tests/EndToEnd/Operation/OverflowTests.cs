@@ -23,7 +23,7 @@ public sealed class OverflowTests(ITestOutputHelper output) : LabTest(output)
         Traffic.WaitForPing(pair.One.Host, Pair.Overlay2);
         var port = pair.Other.OpenPort();
         sleeve.Process.Signal(LibC.SIGSTOP);
-        for (var i = 0; i < Enough; i++) port.Send(Frames.Numbered(Sleeve.DataPlane.Wire.MacAddress.Broadcast, Frames.Mac(0x51), i, 100));
+        for (var i = 0; i < Enough; i++) port.SendAtOnce(Frames.Numbered(Sleeve.DataPlane.Wire.MacAddress.Broadcast, Frames.Mac(0x51), i, 100));
         sleeve.Process.Signal(LibC.SIGCONT);
 
         Traffic.TransferByTcp(pair.Other.Host, pair.One.Host, Pair.Overlay1, 20_000_000);

@@ -70,7 +70,7 @@ public sealed class WorkersTests(ITestOutputHelper output) : LabTest(output)
         {
             for (var i = 0; i < FramesEach; i++)
             {
-                for (var flow = 0; flow < Flows; flow++) ports[side].Send(Frames.Numbered(Station(1 - side, flow), Station(side, flow), i, 100));
+                for (var flow = 0; flow < Flows; flow++) ports[side].SendAtOnce(Frames.Numbered(Station(1 - side, flow), Station(side, flow), i, 100));
                 if (i % 2 == 1) Thread.Sleep(1);
             }
         }

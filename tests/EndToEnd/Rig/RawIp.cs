@@ -9,6 +9,7 @@ public sealed class RawIp : IDisposable
 {
     private readonly Socket _socket;
     private readonly IPAddress _source;
+    private int _sent;
 
     /// <summary>Opens it in a host.</summary>
     public RawIp(Host host)
@@ -24,6 +25,7 @@ public sealed class RawIp : IDisposable
         var checksum = (ushort)(BinaryPrimitives.ReadUInt16BigEndian(udp.AsSpan(6)) + addToChecksum);
         BinaryPrimitives.WriteUInt16BigEndian(udp.AsSpan(6), checksum == 0 ? (ushort)0x1234 : checksum);
         _socket.SendTo(udp, new IPEndPoint(to, 0));
+        SleeveProgram.LetPass(_sent++);
     }
 
     /// <inheritdoc/>

@@ -14,9 +14,12 @@ public sealed class RawPort(Host host, string device) : IDisposable
     /// <summary>Sends a frame into the tunnel.</summary>
     public void Send(ReadOnlySpan<byte> frame)
     {
-        _socket.Send(frame);
+        SendAtOnce(frame);
         SleeveProgram.LetPass(_sent++);
     }
+
+    /// <summary>Sends a frame whose order among frames of other flows does not matter.</summary>
+    public void SendAtOnce(ReadOnlySpan<byte> frame) => _socket.Send(frame);
 
     /// <summary>The next frame out of the tunnel, or null.</summary>
     public byte[]? Receive(TimeSpan timeout)

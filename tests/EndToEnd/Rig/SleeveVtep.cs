@@ -94,6 +94,8 @@ public sealed class SleeveVtep : Vtep
         if (options.AdmitAny) words.AddRange(["--admit", "any"]);
         if (options.Strict) words.Add("--strict");
         words.AddRange(Command.Split(options.Outer));
+        if (options.Gbp is not null) words.AddRange(["--gbp", options.Gbp]);
+        if (options.GbpAccept is not null) words.AddRange(["--gbp-accept", options.GbpAccept]);
         return SleeveProgram.Up(host, words);
     }
 }

@@ -54,9 +54,12 @@ public sealed class UnderlayPeer : IDisposable
     /// <summary>Sends any bytes to port 4789, or another, of an address.</summary>
     public void Send(ReadOnlySpan<byte> datagram, IPAddress to, int port = 4789)
     {
-        _socket.SendTo(datagram, new IPEndPoint(to, port));
+        SendAtOnce(datagram, to, port);
         SleeveProgram.LetPass(_sent++);
     }
+
+    /// <summary>Sends a datagram whose order among those of other flows does not matter.</summary>
+    public void SendAtOnce(ReadOnlySpan<byte> datagram, IPAddress to, int port = 4789) => _socket.SendTo(datagram, new IPEndPoint(to, port));
 
     /// <summary>The next datagram with at least a VXLAN and an Ethernet header, or null.</summary>
     public PeerDatagram? Receive(TimeSpan timeout)

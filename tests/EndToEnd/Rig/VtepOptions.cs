@@ -57,6 +57,12 @@ public sealed record VtepOptions
     /// <summary>Drop what has reserved bits set (Sleeve; the kernel always does).</summary>
     public bool Strict { get; init; }
 
+    /// <summary>Group policy extension: for Sleeve what --gbp says, the kernel only takes that it is there.</summary>
+    public string? Gbp { get; init; }
+
+    /// <summary>--gbp-accept (Sleeve).</summary>
+    public string? GbpAccept { get; init; }
+
     /// <summary>MTU; default is what the underlay leaves.</summary>
     public int? Mtu { get; init; }
 
