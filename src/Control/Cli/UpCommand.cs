@@ -84,6 +84,7 @@ internal static class UpCommand
         foreach (var setting in (ReadOnlySpan<Setting>)[Vni, Local, Remote, Port, SourcePorts, Ageing, MaxAddress, Admit, Mtu, Address, Bridge, Mac, Netns, TapDescriptor, Socket, Gbp, GbpAccept, Workers, TransmitOffload, ReceiveOffload])
             command.Options.Add(setting.Option);
         OuterSettings.AddTo(command);
+        GroupSettings.AddTo(command);
         foreach (var flag in (ReadOnlySpan<Option<bool>>)[
             Learning, NoLearning, Proxy, NoProxy, UdpChecksum, NoUdpChecksum, Zero6Transmit, NoZero6Transmit, Zero6Receive, NoZero6Receive, Strict])
             command.Options.Add(flag);
@@ -105,12 +106,13 @@ internal static class UpCommand
         var reader = new SettingReader(result);
         var local = reader.Read<InternetAddress>(Local, Words.UnicastAddress, default);
         var remotes = reader.ReadAll<InternetAddress>(Remote, Words.UnicastAddress);
+        var groups = GroupSettings.ReadGroups(reader);
         var (sourcePortMin, sourcePortMax) = reader.Read<(ushort, ushort)>(
             SourcePorts, Words.PortRange, (VtepOptions.DefaultSourcePortMin, ushort.MaxValue));
         var addresses = reader.ReadAll<AddressPrefix>(Address, Words.Prefix);
         var vtep = new VtepOptions
         {
-            Local = LocalOrFamily(reader, local, remotes),
+            Local = LocalOrFamily(reader, local, remotes, groups),
             Port = reader.Read(Port, Words.Port, VtepAddress.DefaultPort),
             SourcePortMin = sourcePortMin,
             SourcePortMax = sourcePortMax,
@@ -138,7 +140,8 @@ internal static class UpCommand
         options = new UpOptions
         {
             Vtep = vtep,
-            Segments = ReadSegments(result, reader, shared),
+            Segments = GroupSettings.Assign(reader, ReadSegments(result, reader, shared), groups, vtep.Local.IsIPv4),
+            Device = GroupSettings.ReadDevice(reader),
             Remotes = remotes,
             Mtu = reader.IsGiven(Mtu) ? reader.Read(Mtu, Words.Number(68, 65521), 0) : null,
             Addresses = addresses,
@@ -153,9 +156,11 @@ internal static class UpCommand
         return reader.Errors;
     }
 
-    private static InternetAddress LocalOrFamily(SettingReader reader, InternetAddress local, IReadOnlyList<InternetAddress> remotes)
+    private static InternetAddress LocalOrFamily(
+        SettingReader reader, InternetAddress local, IReadOnlyList<InternetAddress> remotes, IReadOnlyList<InternetAddress> groups)
     {
         var isGiven = reader.IsGiven(Local);
+        if (!isGiven && remotes.Count == 0 && groups.Count > 0) return groups[0].IsIPv4 ? InternetAddress.AnyIPv4 : InternetAddress.AnyIPv6;
         if (!isGiven && remotes.Count == 0) reader.Refuse($"--local: missing; it must be {Local.Allowed} (or give a --remote, and the route decides)");
         var isIPv4 = isGiven ? local.IsIPv4 : remotes.Count == 0 || remotes[0].IsIPv4;
         foreach (var remote in remotes)

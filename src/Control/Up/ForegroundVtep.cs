@@ -24,6 +24,7 @@ internal sealed class ForegroundVtep : IAsyncDisposable
     private NetworkNamespace? _tapNamespace;
     private RouteNetlink? _tapHost;
     private UnderlayDevice? _underlayDevice;
+    private LinkInfo? _underlayLink;
     private Vtep? _vtep;
     private LinkMonitor? _monitor;
     private ApiServer? _api;
@@ -76,6 +77,7 @@ internal sealed class ForegroundVtep : IAsyncDisposable
         using var underlayHost = RouteNetlink.Open();
         _tapNamespace = _options.NetworkNamespace is { } name ? NetworkNamespace.Open(name) : null;
         _tapHost = RouteNetlink.Open(_tapNamespace);
+        _underlayLink = _options.Device is { } lower ? underlayHost.FindLink(lower) ?? throw new HostException($"--dev {lower}: there is no such interface (ip link show)") : null;
         _vtep = OpenVtep(underlayHost);
         var mtu = FindMtu(underlayHost, out var mtuSource);
 
@@ -90,6 +92,7 @@ internal sealed class ForegroundVtep : IAsyncDisposable
         _monitor = LinkMonitor.Start(
             _tapNamespace, [.. _devices.Select(static device => device.Link.Index)], OnLinkChange, fault => Fail($"watching links failed: {fault.Message}"));
         foreach (var device in _devices) device.SetUp();
+        JoinGroups();
         _vtep.Start();
         _api = await ApiServer.StartAsync(SocketPaths(), new VtepState(_vtep, _segments), _stop.Token);
         await WaitUntilRunningAsync(_tapHost);
@@ -106,7 +109,7 @@ internal sealed class ForegroundVtep : IAsyncDisposable
 
     private Vtep OpenVtep(RouteNetlink host)
     {
-        var options = WithUnderlayTap(host, _options.Vtep);
+        var options = WithUnderlayTap(host, _options.Vtep) with { InterfaceIndex = _underlayLink?.Index ?? 0 };
         try
         {
             return new Vtep(options, _logger);
@@ -136,6 +139,8 @@ internal sealed class ForegroundVtep : IAsyncDisposable
     private VtepOptions WithUnderlayTap(RouteNetlink host, VtepOptions options)
     {
         if (options.TransmitOffload is TransmitOffload.UdpGso or TransmitOffload.None) return options;
+        // Forwarding goes by the route, whatever interface was asked for.
+        if (_underlayLink is { } link) return options with { UnderlayTapRefusal = $"--dev {link.Name} fixes the interface, and super-frames would be routed" };
         _underlayDevice = UnderlayDevice.TryMake(host, options.Local.IsIPv4, out var refusal);
         return options with { UnderlayTap = _underlayDevice?.Options, UnderlayTapRefusal = refusal };
     }
@@ -144,7 +149,7 @@ internal sealed class ForegroundVtep : IAsyncDisposable
     {
         source = "--mtu";
         if (_options.Mtu is { } given) return given;
-        var found = OverlayMtu.Find(host, _options.Vtep.Local, _options.Remotes);
+        var found = OverlayMtu.Find(host, _options.Vtep.Local, [.. Groups, .. _options.Remotes], _underlayLink?.Index ?? 0);
         foreach (var unreachable in found.Unreachable) _logger.Say($"{unreachable} (frames for it are dropped and counted until there is one)");
         source = found.Source;
         return found.Mtu;
@@ -155,9 +160,41 @@ internal sealed class ForegroundVtep : IAsyncDisposable
         var self = new VtepAddress(_options.Vtep.Local, _options.Vtep.Port);
         var segment = new Segment(options, self) { DeviceMac = device.Link.Mac, Mtu = device.Link.Mtu };
         segment.SetUp(device.Link.IsUp, Vtep.NowMilliseconds);
+        if (options.Group is { } group) segment.Fdb.Append(MacAddress.Zero, new VtepAddress(group, self.Port), options.Vni, EntryKind.Permanent, Vtep.NowMilliseconds);
         foreach (var remote in _options.Remotes)
             segment.Fdb.Append(MacAddress.Zero, new VtepAddress(remote, self.Port), options.Vni, EntryKind.Permanent, Vtep.NowMilliseconds);
         return _vtep!.AddSegment(segment, device.Queues);
+    }
+
+    private IEnumerable<InternetAddress> Groups => _options.Segments.Select(static segment => segment.Group).OfType<InternetAddress>().Distinct();
+
+    // Before anything is said to be ready; from then on link changes say when.
+    private void JoinGroups()
+    {
+        foreach (var segment in _segments.Values.Where(static segment => segment.Segment.Options.Group is not null))
+        {
+            segment.Segment.SetUp(true, Vtep.NowMilliseconds);
+            try
+            {
+                _vtep!.FollowGroup(segment);
+            }
+            catch (ErrnoException failure)
+            {
+                throw new HostException($"--group {segment.Segment.Options.Group}: cannot be joined on {_underlayLink?.Name}: {ErrnoException.Describe(failure.Errno)}");
+            }
+        }
+    }
+
+    private void FollowGroup(VtepSegment segment)
+    {
+        try
+        {
+            _vtep!.FollowGroup(segment);
+        }
+        catch (ErrnoException failure)
+        {
+            _logger.Say($"{segment.Segment.Options.Name}: group {segment.Segment.Options.Group} cannot be joined on {_underlayLink?.Name}: {ErrnoException.Describe(failure.Errno)}; frames that others flood do not arrive");
+        }
     }
 
     private void OnLinkChange(LinkChange change)
@@ -176,6 +213,7 @@ internal sealed class ForegroundVtep : IAsyncDisposable
 
         if (!change.Changes.HasFlag(LinkChanges.Up)) return;
         segment.SetUp(change.Now.IsUp, Vtep.NowMilliseconds);
+        FollowGroup(_segments[device.Name]);
         if (_api is null) return;
         if (change.Before.IsUp && !change.Now.IsUp) _logger.Say($"{segment.Options.Name} is down: what was learned is forgotten, frames are dropped and counted");
         if (!change.Before.IsUp && change.Now.IsUp) _logger.Say($"{segment.Options.Name} is up");
@@ -212,11 +250,19 @@ internal sealed class ForegroundVtep : IAsyncDisposable
             + $"(at most {_vtep.SourcePortsLimit} open), receive buffer {Size(buffer)}{shortfall}");
         _logger.Say(WorkersLine());
         _logger.Say($"tx-offload {_vtep.TransmitOffload.Offload.Name()} ({_vtep.TransmitOffload.Reason}), rx-offload {(_vtep.IsCoalescing ? "udp-gro" : "none")} ({_vtep.CoalescingReason})");
-        _logger.Say(_options.Remotes.Count == 0
-            ? "no remote yet: add one with sleeve fdb append 00:00:00:00:00:00, or let them be learned; datagrams of any VTEP are admitted until one is configured"
-            : $"broadcast, unknown and multicast frames go to {string.Join(", ", _options.Remotes)}; {(_options.Segments[0].Admission == Admission.Any ? "datagrams of any VTEP are admitted" : "only configured VTEPs are admitted")}");
+        _logger.Say(FloodLine());
         _logger.Say($"commands on {string.Join(", ", SocketPaths())}");
         _logger.Say("ready");
+    }
+
+    private string FloodLine()
+    {
+        if (_options.Remotes.Count == 0 && !Groups.Any())
+            return "no remote yet: add one with sleeve fdb append 00:00:00:00:00:00, or let them be learned; datagrams of any VTEP are admitted until one is configured";
+        var isAny = _options.Segments[0].Admission == Admission.Any;
+        var admission = isAny ? "datagrams of any VTEP are admitted" : _options.Remotes.Count == 0 ? "datagrams of any VTEP are admitted until one is configured" : "only configured VTEPs are admitted";
+        var destinations = Groups.Select(group => $"{group} on {_underlayLink?.Name}").Concat(_options.Remotes.Select(static remote => remote.ToString()));
+        return $"broadcast, unknown and multicast frames go to {string.Join(", ", destinations)}; {admission}";
     }
 
     private string WorkersLine()

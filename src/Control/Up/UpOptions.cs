@@ -17,6 +17,9 @@ internal sealed record UpOptions
     /// <summary>Default destinations of every segment.</summary>
     public IReadOnlyList<InternetAddress> Remotes { get; init; } = [];
 
+    /// <summary>Underlay interface to send by and to join groups on; null lets the route decide.</summary>
+    public string? Device { get; init; }
+
     /// <summary>MTU of the TAPs in bytes; null to take it from the route to the remotes.</summary>
     public int? Mtu { get; init; }
 

@@ -61,7 +61,7 @@ public sealed class TunnelTransmitter
     {
         ArgumentNullException.ThrowIfNull(batch);
         ref readonly var frame = ref batch.WholeOf(datagram, out var plan);
-        if (!frame.Offload.NeedsChecksum || !TunnelFrame.Fits(frame.Length) || !TunnelFrame.CanBear(datagram.Outer) || (frame.Offload.Kind == SegmentKind.Udp && !_port.TakesUdp)) return false;
+        if (!frame.Offload.NeedsChecksum || !TunnelFrame.Fits(frame.Length) || !TunnelFrame.CanBear(datagram.Outer) || datagram.Remote.IsGroup || (frame.Offload.Kind == SegmentKind.Udp && !_port.TakesUdp)) return false;
 
         var remote = datagram.Remote.Address;
         var path = PathTo(remote);

@@ -15,6 +15,7 @@ public sealed class KernelVtep : Vtep
             + Word("ageing", options.Ageing) + Word("maxaddress", options.MaxAddresses)
             + Flag("learning", options.Learning) + Flag("proxy", options.Proxy) + Flag("udpcsum", options.UdpChecksum)
             + Flag("udp6zerocsumtx", options.ZeroChecksum6Transmit) + Flag("udp6zerocsumrx", options.ZeroChecksum6Receive)
+            + (options.Group is null ? "" : $" group {options.Group} dev {Host.UnderlayDevice}")
             + (options.Outer.Length > 0 ? $" {options.Outer}" : "")
             + (options.Gbp is null ? "" : " gbp"));
         foreach (var remote in options.Remotes) FdbDo("append", $"{Default} dev {Device} dst {remote}");
