@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using Microsoft.Extensions.Logging;
+using Sleeve.DataPlane.Events;
 using Sleeve.DataPlane.Forwarding;
 using Sleeve.DataPlane.Interop;
 using Sleeve.DataPlane.Pipeline;
@@ -83,6 +84,9 @@ public sealed class Vtep : IDisposable
 
     /// <summary>Ends with the exception that stopped the worker, should that ever happen.</summary>
     public Task<Exception> Failure => _failure.Task;
+
+    /// <summary>What happens on the segments that were made with it, for whoever listens.</summary>
+    public EventRing Events { get; } = new();
 
     /// <summary>The threads that move frames, and their sockets: at most <see cref="VtepOptions.Workers"/>, and at most one a source port.</summary>
     public IReadOnlyList<Worker> Workers => _workers;

@@ -15,8 +15,9 @@ public sealed partial class LayeringTests
     [InlineData("Wire", "")]
     [InlineData("Buffers", "Wire Interop")]
     [InlineData("Offload", "Wire Buffers Interop")]
-    [InlineData("Forwarding", "Wire")]
-    [InlineData("Pipeline", "Wire Buffers Offload Forwarding Interop")]
+    [InlineData("Events", "Wire")]
+    [InlineData("Forwarding", "Wire Events")]
+    [InlineData("Pipeline", "Wire Events Buffers Offload Forwarding Interop")]
     [InlineData("Interop", "")]
     public void A_layer_knows_only_those_below_it(string layer, string below)
     {
@@ -45,6 +46,7 @@ public sealed partial class LayeringTests
     [InlineData("Wire")]
     [InlineData("Buffers")]
     [InlineData("Offload")]
+    [InlineData("Events")]
     [InlineData("Forwarding")]
     public void Neither_clock_nor_socket_nor_thread_below_the_pipeline(string layer) => AssertNone(
         SourceTree.Under("src/DataPlane/" + layer), @"\b(DateTime|DateTimeOffset|Stopwatch|TickCount64|TickCount|TimeProvider|Socket|Thread|Task|async|await)\b(?!\s*=)");

@@ -1,5 +1,6 @@
 using System.Net.Http.Json;
 using System.Net.Sockets;
+using System.Runtime.CompilerServices;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using Sleeve.Control.Host;
@@ -57,6 +58,29 @@ internal sealed class ApiClient : IDisposable
         using var response = await SendAsync(new HttpRequestMessage(HttpMethod.Delete, path));
     }
 
+    /// <summary>Reads an answer line by line as it comes, until the other side ends it.</summary>
+    /// <exception cref="HostException">It cannot be had, with the reason.</exception>
+    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    public async IAsyncEnumerable<string> ReadLinesAsync(string path, [EnumeratorCancellation] CancellationToken cancellation)
+    {
+        using var response = await SendAsync(new HttpRequestMessage(HttpMethod.Get, path), HttpCompletionOption.ResponseHeadersRead);
+        using var reader = new StreamReader(await response.Content.ReadAsStreamAsync(cancellation));
+        while (await NextLineAsync(reader, cancellation) is { } line) yield return line;
+    }
+
+    private static async Task<string?> NextLineAsync(StreamReader reader, CancellationToken cancellation)
+    {
+        try
+        {
+            return await reader.ReadLineAsync(cancellation);
+        }
+        catch (IOException)
+        {
+            // Broken off instead of ended: it was killed.
+            return null;
+        }
+    }
+
     private async Task<T> ReadAsync<T>(HttpResponseMessage response, JsonTypeInfo<T> type)
     {
         try
@@ -69,12 +93,12 @@ internal sealed class ApiClient : IDisposable
         }
     }
 
-    private async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request)
+    private async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, HttpCompletionOption completion = HttpCompletionOption.ResponseContentRead)
     {
         HttpResponseMessage response;
         try
         {
-            response = await _http.SendAsync(request);
+            response = await _http.SendAsync(request, completion);
         }
         catch (HttpRequestException failure) when (failure.InnerException is SocketException socket)
         {

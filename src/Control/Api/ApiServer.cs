@@ -90,6 +90,7 @@ internal sealed class ApiServer : IAsyncDisposable
         FdbRoutes.Map(application, state);
         NeighbourRoutes.Map(application, state);
         StatsRoutes.Map(application, state);
+        EventRoutes.Map(application, state, application.Lifetime.ApplicationStopping);
 
         var server = new ApiServer(application, paths);
         // The kernel makes the socket file as Kestrel binds; without group and others from the first moment.

@@ -32,9 +32,21 @@ internal sealed record FlushJson(int Removed);
 /// <param name="Sentence">What happened, and what to do.</param>
 internal sealed record DropJson(string Direction, string Reason, long Count, string Sentence);
 
-/// <summary>Counters of one remote VTEP.</summary>
+/// <summary>Counters of one remote VTEP, and the MTU of the path to it.</summary>
+/// <param name="Dst">Its address.</param>
+/// <param name="Port">Its UDP port.</param>
+/// <param name="Vni">The VNI towards it.</param>
+/// <param name="Configured">Whether a static or permanent entry names it.</param>
+/// <param name="TxDatagrams">Datagrams that the kernel took for it.</param>
+/// <param name="TxBytes">UDP payload bytes in them.</param>
+/// <param name="RxDatagrams">Datagrams admitted from it.</param>
+/// <param name="RxBytes">UDP payload bytes in them.</param>
+/// <param name="TxDropped">Datagrams for it that could not be sent.</param>
+/// <param name="Pmtu">Bytes of the largest outer IP packet that reaches it whole; left out if nothing is known.</param>
+/// <param name="PmtuFrom">Where that comes from: "link", "route", "learned", "probe", or "default" if nothing is known.</param>
 internal sealed record RemoteJson(
-    string Dst, int Port, long Vni, bool Configured, long TxDatagrams, long TxBytes, long RxDatagrams, long RxBytes, long TxDropped);
+    string Dst, int Port, long Vni, bool Configured, long TxDatagrams, long TxBytes, long RxDatagrams, long RxBytes, long TxDropped,
+    int? Pmtu, string PmtuFrom);
 
 /// <summary>State and counters of one segment.</summary>
 /// <param name="Ifname">Its TAP.</param>
@@ -134,6 +146,57 @@ internal sealed record VtepStatsJson(
     IReadOnlyList<SegmentStatsJson> Segments,
     RuntimeJson Runtime);
 
+/// <summary>Something that happened; what a kind does not have is left out.</summary>
+/// <param name="Event">The kind, such as "learned"; "listening" and "lost" come from the stream itself.</param>
+/// <param name="Time">When, to some milliseconds.</param>
+internal sealed record EventJson(string Event, DateTimeOffset Time)
+{
+    /// <summary>The TAP.</summary>
+    public string? Ifname { get; init; }
+
+    /// <summary>The VNI of the segment.</summary>
+    public long? Vni { get; init; }
+
+    /// <summary>The station.</summary>
+    public string? Mac { get; init; }
+
+    /// <summary>An address in the overlay, or a multicast group.</summary>
+    public string? Ip { get; init; }
+
+    /// <summary>The VTEP.</summary>
+    public string? Dst { get; init; }
+
+    /// <summary>The VTEP before.</summary>
+    public string? From { get; init; }
+
+    /// <summary>The station that had the address before.</summary>
+    public string? Was { get; init; }
+
+    /// <summary>"permanent", "static", or "" for dynamic.</summary>
+    public string? State { get; init; }
+
+    /// <summary>Which guard rail.</summary>
+    public string? Limit { get; init; }
+
+    /// <summary>Bytes.</summary>
+    public int? Mtu { get; init; }
+
+    /// <summary>Events that this reader was too slow for.</summary>
+    public long? Lost { get; init; }
+}
+
+/// <summary>What <c>sleeve config check</c> found.</summary>
+/// <param name="File">As it was named.</param>
+/// <param name="Valid">Whether <c>sleeve up</c> would take it.</param>
+/// <param name="Segments">Segments in it, if it is valid.</param>
+/// <param name="Errors">Every error.</param>
+internal sealed record ConfigReportJson(string File, bool Valid, int Segments, IReadOnlyList<ConfigErrorJson> Errors);
+
+/// <summary>An error of a configuration file.</summary>
+/// <param name="Line">From 1; left out if it is about the whole file.</param>
+/// <param name="Error">Key, value, what is allowed.</param>
+internal sealed record ConfigErrorJson(int? Line, string Error);
+
 /// <summary>What went wrong (RFC 9457).</summary>
 /// <param name="Title">The reason, in the kernel's words where it has them.</param>
 /// <param name="Status">HTTP status.</param>
@@ -152,5 +215,7 @@ internal sealed record ProblemJson(string Title, int Status, string? Detail);
 [JsonSerializable(typeof(FlushJson))]
 [JsonSerializable(typeof(VtepStatsJson))]
 [JsonSerializable(typeof(IReadOnlyList<VtepStatsJson>))]
+[JsonSerializable(typeof(EventJson))]
+[JsonSerializable(typeof(ConfigReportJson))]
 [JsonSerializable(typeof(ProblemJson))]
 internal sealed partial class ApiJson : JsonSerializerContext;

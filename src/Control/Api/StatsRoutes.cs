@@ -67,7 +67,8 @@ internal static class StatsRoutes
                 var sent = remote.Counters;
                 return new RemoteJson(
                     remote.Address.Address.ToString(), remote.Address.Port, remote.Vni.Value, remote.IsConfigured,
-                    sent.DatagramsSent, sent.BytesSent, sent.DatagramsReceived, sent.BytesReceived, sent.Drops);
+                    sent.DatagramsSent, sent.BytesSent, sent.DatagramsReceived, sent.BytesReceived, sent.Drops,
+                    remote.PathMtu.Bytes == 0 ? null : remote.PathMtu.Bytes, Naming.ConvertName(remote.PathMtu.Origin.ToString()));
             })],
             segment.Options.Group?.ToString(),
             segment.Options.Group is null ? null : vtep.IsInGroup(attached));

@@ -24,6 +24,8 @@ internal static class CommandLine
             FdbCommand.Create(),
             NeighCommand.Create(),
             StatsCommand.Create(),
+            MonitorCommand.Create(),
+            ConfigCommand.Create(),
             DemoCommand.Create(),
         };
         root.WithExamples("""

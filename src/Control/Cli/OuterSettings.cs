@@ -23,18 +23,13 @@ internal static class OuterSettings
 
     /// <summary>Reads them.</summary>
     /// <param name="reader">The command line.</param>
-    /// <param name="isIPv4">Whether the underlay is IPv4.</param>
-    public static OuterOptions Read(SettingReader reader, bool isIPv4)
+    public static OuterOptions Read(SettingReader reader) => new()
     {
-        if (reader.IsGiven(FlowLabel) && isIPv4) reader.Refuse("--flowlabel: only IPv6 has flow labels, and this underlay is IPv4");
-        return new OuterOptions
-        {
-            TypeOfService = reader.Read(TypeOfService, ReadTypeOfService, 0),
-            TimeToLive = reader.Read(TimeToLive, static (string text, out int value) => TryNumberOrInherit(text == "auto" ? "0" : text, byte.MaxValue, out value), 0),
-            DontFragment = reader.Read(DontFragment, ReadDontFragment, DontFragmentRule.Unset),
-            FlowLabel = reader.Read(FlowLabel, static (string text, out int value) => TryNumberOrInherit(text, 0xFFFFF, out value), 0),
-        };
-    }
+        TypeOfService = reader.Read(TypeOfService, ReadTypeOfService, 0),
+        TimeToLive = reader.Read(TimeToLive, static (string text, out int value) => TryNumberOrInherit(text == "auto" ? "0" : text, byte.MaxValue, out value), 0),
+        DontFragment = reader.Read(DontFragment, ReadDontFragment, DontFragmentRule.Unset),
+        FlowLabel = reader.Read(FlowLabel, static (string text, out int value) => TryNumberOrInherit(text, 0xFFFFF, out value), 0),
+    };
 
     // A number whose ECN bits are clear.
     private static bool ReadTypeOfService(string text, out int value) =>

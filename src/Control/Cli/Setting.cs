@@ -45,39 +45,79 @@ internal sealed class Setting
 /// <summary>Reads a value out of a word.</summary>
 internal delegate bool ReadWord<T>(string text, out T value);
 
-/// <summary>Reads the settings of one command line and collects every error there is, one line each.</summary>
-internal sealed class SettingReader(ParseResult result)
+/// <summary>A value, and what an error calls the place it came from.</summary>
+internal readonly record struct Given<T>(T Value, string Name)
 {
-    private readonly List<string> _errors = [];
+    /// <inheritdoc/>
+    public override string ToString() => $"{Name} {Value}";
+}
+
+/// <summary>
+/// Reads settings and collects every error there is, one line each. Of several sources the first that says something about a setting decides:
+/// a segment's own part of a configuration file, the command line, the top of the file.
+/// </summary>
+internal sealed class SettingReader
+{
+    private readonly IReadOnlyList<ISettingSource> _sources;
+    private readonly List<string> _errors;
+    private readonly HashSet<string> _told;
+
+    /// <summary>Reads a command line.</summary>
+    public SettingReader(ParseResult result)
+        : this([new CommandLineSettings(result)], [], [])
+    {
+    }
+
+    private SettingReader(IReadOnlyList<ISettingSource> sources, List<string> errors, HashSet<string> told)
+    {
+        _sources = sources;
+        _errors = errors;
+        _told = told;
+    }
 
     /// <summary>Errors so far: option, value, what is allowed.</summary>
     public IReadOnlyList<string> Errors => _errors;
 
-    /// <summary>Adds an error that no single value makes.</summary>
-    public void Refuse(string error) => _errors.Add(error);
+    /// <summary>A reader that asks another source first; both have the same errors.</summary>
+    public SettingReader Before(ISettingSource source) => new([source, .. _sources], _errors, _told);
+
+    /// <summary>A reader that asks another source last; both have the same errors.</summary>
+    public SettingReader After(ISettingSource source) => new([.. _sources, source], _errors, _told);
+
+    /// <summary>Adds an error that no single value makes. Said once, however many segments have it from one place.</summary>
+    public void Refuse(string error)
+    {
+        if (_told.Add(error)) _errors.Add(error);
+    }
 
     /// <summary>Whether the setting was given at all.</summary>
-    public bool IsGiven(Setting setting) => result.GetResult(setting.Option) is { Implicit: false };
+    public bool IsGiven(Setting setting) => Find(setting.Option) is not null;
+
+    /// <summary>What an error calls the place where a setting was given, or its name if it was not.</summary>
+    public string NameOf(Setting setting) => Find(setting.Option)?.Name ?? setting.Option.Name;
 
     /// <summary>Reads every value of a setting; those that cannot be read are errors.</summary>
-    public IReadOnlyList<T> ReadAll<T>(Setting setting, ReadWord<T> read)
+    public IReadOnlyList<T> ReadAll<T>(Setting setting, ReadWord<T> read) => [.. ReadGiven(setting, read).Select(static given => given.Value)];
+
+    /// <summary>Reads every value of a setting, and where it stands.</summary>
+    public IReadOnlyList<Given<T>> ReadGiven<T>(Setting setting, ReadWord<T> read)
     {
-        if (result.GetResult(setting.Option) is not { Implicit: false } given) return [];
-        var name = given.IdentifierToken?.Value ?? setting.Option.Name;
-        var words = given.Tokens;
-        if (words.Count < given.IdentifierTokenCount) _errors.Add($"{name}: a value is missing: {setting.Allowed}");
-        if (!setting.IsRepeatable && given.IdentifierTokenCount > 1)
+        if (Find(setting.Option) is not { } given) return [];
+        var words = given.Words;
+        if (words.Count < given.Times) Refuse($"{given.Name}: a value is missing: {setting.Allowed}");
+        if (!setting.IsRepeatable && given.Times > 1)
         {
-            _errors.Add($"{name} {string.Join(' ', words.Select(static word => word.Value))}: given more than once; only one is allowed");
+            Refuse($"{given.Name} {string.Join(' ', words.Select(static word => word.Text))}: given more than once; only one is allowed");
             return [];
         }
 
-        var values = new List<T>(words.Count);
+        var values = new List<Given<T>>(words.Count);
+        var seen = new HashSet<T>();
         foreach (var word in words)
         {
-            if (!read(word.Value, out var value)) _errors.Add($"{name} {word.Value}: must be {setting.Allowed}");
-            else if (values.Contains(value)) _errors.Add($"{name} {word.Value}: given twice");
-            else values.Add(value);
+            if (!read(word.Text, out var value)) Refuse($"{word.Name} {word.Text}: must be {setting.Allowed}");
+            else if (!seen.Add(value)) Refuse($"{word.Name} {word.Text}: given twice");
+            else values.Add(new Given<T>(value, word.Name));
         }
 
         return values;
@@ -89,15 +129,37 @@ internal sealed class SettingReader(ParseResult result)
     /// <summary>Reads a setting that must be given.</summary>
     public T Require<T>(Setting setting, ReadWord<T> read)
     {
-        if (!IsGiven(setting)) _errors.Add($"{setting.Option.Name}: missing; it must be {setting.Allowed}");
+        if (!IsGiven(setting)) Refuse($"{setting.Option.Name}: missing; it must be {setting.Allowed}");
         return Read(setting, read, default!);
     }
 
     /// <summary>Reads a pair of flags, <c>--x</c> and <c>--nox</c>.</summary>
     public bool ReadFlag(Option<bool> yes, Option<bool> no, bool fallback)
     {
-        var (on, off) = (result.GetValue(yes), result.GetValue(no));
-        if (on && off) _errors.Add($"{yes.Name} {no.Name}: contradict each other; only one is allowed");
-        return on || (!off && fallback);
+        foreach (var source in _sources)
+        {
+            var (on, off) = (source.FindFlag(yes), source.FindFlag(no));
+            if (on is null && off is null) continue;
+            if (on is { } isOn && isOn == off) Refuse($"{source.Find(yes)?.Name ?? yes.Name} {no.Name}: contradict each other; only one is allowed");
+            return on ?? !off!.Value;
+        }
+
+        return fallback;
+    }
+
+    /// <summary>Reads a flag that there is no opposite of.</summary>
+    public bool ReadFlag(Option<bool> flag)
+    {
+        foreach (var source in _sources)
+            if (source.FindFlag(flag) is { } isOn) return isOn;
+        return false;
+    }
+
+    private GivenSetting? Find(Option option)
+    {
+        // Every source is asked, so that each knows what it can be asked for.
+        GivenSetting? first = null;
+        foreach (var source in _sources) first = source.Find(option) is { } given ? first ?? given : first;
+        return first;
     }
 }

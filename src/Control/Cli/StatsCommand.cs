@@ -97,13 +97,13 @@ internal static class StatsCommand
     {
         if (segment.Remotes.Count == 0) return;
         // A line a direction: with all numbers side by side it would not fit a terminal.
-        var table = NewTable("remote", "port", "vni", "origin", "", "datagrams", "bytes", "dropped");
+        var table = NewTable("remote", "port", "vni", "origin", "pmtu", "", "datagrams", "bytes", "dropped");
         foreach (var remote in segment.Remotes)
         {
             table.AddRow(
                 remote.Dst, Number(remote.Port), Number(remote.Vni), remote.Configured ? "configured" : "learned",
-                "tx", Number(remote.TxDatagrams), Number(remote.TxBytes), Number(remote.TxDropped));
-            table.AddRow("", "", "", "", "rx", Number(remote.RxDatagrams), Number(remote.RxBytes), "");
+                remote.Pmtu is { } mtu ? Number(mtu) : "", "tx", Number(remote.TxDatagrams), Number(remote.TxBytes), Number(remote.TxDropped));
+            table.AddRow("", "", "", "", remote.PmtuFrom, "rx", Number(remote.RxDatagrams), Number(remote.RxBytes), "");
         }
 
         AnsiConsole.Write(new Padder(table, new Padding(4, 0, 0, 0)));

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Sleeve.Control.Config;
 using Sleeve.Control.Host;
 using Sleeve.Control.Up;
 using Sleeve.DataPlane;
@@ -19,6 +20,8 @@ internal static class UpCommand
               The words of ip-link(8) work as they are. Two remotes; the TAP becomes a port of br0.
           sleeve up vx1:100 vx2:200 --local 2001:db8::1 --admit any
               Two segments over one UDP port, learning from whoever sends.
+          sleeve up --config /etc/sleeve/net.yaml --workers 2
+              As many segments as the file has; what stands here goes before what stands at its top. sleeve config checks one.
         """;
 
     private static readonly Argument<string[]> Devices = new("DEV")
@@ -53,11 +56,17 @@ internal static class UpCommand
         "--tap-fd", "FD", "Use this open descriptor of the TAP, passed in by the parent process.", "3 or more, an open descriptor");
     private static readonly Setting Socket = new("--socket", "PATH", "Unix socket for commands. [/run/sleeve/DEV.sock]", Words.SocketPathAllowed);
 
+    private static readonly Setting Fdb = new(
+        "--fdb", "ENTRY", "FDB entry to begin with, in the words of sleeve fdb add. Repeatable.", Words.FdbEntryAllowed, repeatable: true);
+    private static readonly Setting Neigh = new(
+        "--neigh", "ENTRY", "Neighbour to begin with, in the words of sleeve neigh add. Repeatable.", Words.NeighbourAllowed, repeatable: true);
+    private static readonly Setting Config = new(
+        "--config", "FILE", "Read options and segments from a file, YAML or JSON; options given here go before those at its top.", "a readable file");
     private static readonly Setting Gbp = new(
-        "--gbp", "GROUP", "Group policy extension: stamp this group on frames from the TAP, with ,dont-learn or ,applied the D or A bit; read what others stamp. [off]",
+        "--gbp", "GROUP", "Stamp this VXLAN-GBP group on frames from the TAP. [off: its bits are reserved]",
         Words.PolicyAllowed);
     private static readonly Setting GbpAccept = new(
-        "--gbp-accept", "GROUPS", "With --gbp: deliver frames of these groups only (0: of none), and those with the A bit. [any]", Words.GroupsAllowed);
+        "--gbp-accept", "GROUPS", "Deliver frames of these groups only, and those with the A bit. [any]", Words.GroupsAllowed);
     private static readonly Setting Workers = new(
         "--workers", "N", "Threads that move frames, each with its own queue and sockets. [cores, at most 4]", $"1 to {VtepOptions.MaxWorkers}");
     private static readonly Setting TransmitOffload = new(
@@ -81,7 +90,7 @@ internal static class UpCommand
     public static Command Create()
     {
         var command = new Command("up", "Run one VTEP in the foreground until SIGINT or SIGTERM.") { Devices };
-        foreach (var setting in (ReadOnlySpan<Setting>)[Vni, Local, Remote, Port, SourcePorts, Ageing, MaxAddress, Admit, Mtu, Address, Bridge, Mac, Netns, TapDescriptor, Socket, Gbp, GbpAccept, Workers, TransmitOffload, ReceiveOffload])
+        foreach (var setting in (ReadOnlySpan<Setting>)[Vni, Local, Remote, Port, SourcePorts, Ageing, MaxAddress, Admit, Mtu, Address, Bridge, Mac, Netns, TapDescriptor, Socket, Fdb, Neigh, Config, Gbp, GbpAccept, Workers, TransmitOffload, ReceiveOffload])
             command.Options.Add(setting.Option);
         OuterSettings.AddTo(command);
         GroupSettings.AddTo(command);
@@ -103,16 +112,23 @@ internal static class UpCommand
     /// <returns>Every error, one line each; none if <paramref name="options"/> is set.</returns>
     internal static IReadOnlyList<string> TryRead(ParseResult result, out UpOptions? options)
     {
+        options = null;
         var reader = new SettingReader(result);
+        ConfigFile? file = null;
+        if (reader.IsGiven(Config) && reader.Read<string?>(Config, Words.Text!, null) is { } path)
+        {
+            file = ConfigFile.Read(path, result.CommandResult.Command, [Config.Option], reader.Refuse);
+            if (file is null) return reader.Errors;
+            reader = reader.After(file.Top);
+        }
+
         var local = reader.Read<InternetAddress>(Local, Words.UnicastAddress, default);
-        var remotes = reader.ReadAll<InternetAddress>(Remote, Words.UnicastAddress);
-        var groups = GroupSettings.ReadGroups(reader);
+        var devices = new DeviceReader(Devices, Vni, ReadSegment).Read(result, reader, file);
         var (sourcePortMin, sourcePortMax) = reader.Read<(ushort, ushort)>(
             SourcePorts, Words.PortRange, (VtepOptions.DefaultSourcePortMin, ushort.MaxValue));
-        var addresses = reader.ReadAll<AddressPrefix>(Address, Words.Prefix);
         var vtep = new VtepOptions
         {
-            Local = LocalOrFamily(reader, local, remotes, groups),
+            Local = LocalOrFamily(reader, local, [.. devices.SelectMany(static device => device.Remotes).DistinctBy(static remote => remote.Value)]),
             Port = reader.Read(Port, Words.Port, VtepAddress.DefaultPort),
             SourcePortMin = sourcePortMin,
             SourcePortMax = sourcePortMax,
@@ -123,6 +139,24 @@ internal static class UpCommand
             TransmitOffload = reader.Read<TransmitOffload?>(TransmitOffload, Words.TransmitOffload, null),
             ReceiveOffload = reader.Read(ReceiveOffload, Words.ReceiveOffload, true),
         };
+        options = new UpOptions
+        {
+            Vtep = vtep,
+            Devices = [.. devices.Select(static device => device.Segment)],
+            Device = GroupSettings.ReadDevice(reader),
+            Socket = reader.Read<string?>(Socket, Words.SocketPath!, null),
+        };
+        RefuseContradictions(reader, options);
+        if (reader.Errors.Count > 0) options = null;
+        return reader.Errors;
+    }
+
+    /// <summary>Reads what each segment may have of its own: whatever is read here may stand in a segment of a configuration file.</summary>
+    private static ReadDevice ReadSegment(SettingReader reader)
+    {
+        var remotes = reader.ReadGiven<InternetAddress>(Remote, Words.UnicastAddress);
+        var groups = GroupSettings.ReadGroup(reader);
+        var entries = reader.ReadGiven<StaticEntry>(Fdb, Words.FdbEntry);
         var shared = new SegmentOptions
         {
             Vni = default,
@@ -132,99 +166,64 @@ internal static class UpCommand
             MaxAddress = reader.Read(MaxAddress, Words.Number(0, SegmentOptions.DefaultMaxAddress), 0),
             Proxy = reader.ReadFlag(Proxy, NoProxy, fallback: false),
             Admission = reader.Read(Admit, Words.Admission, Admission.Peers),
-            Strict = result.GetValue(Strict),
-            Outer = OuterSettings.Read(reader, vtep.Local.IsIPv4),
+            Strict = reader.ReadFlag(Strict),
             Policy = reader.IsGiven(Gbp) ? reader.Read<GroupPolicy>(Gbp, Words.Policy, default) : null,
             AcceptedGroups = reader.Read<PolicyGroups?>(GbpAccept, Words.Groups, null),
+            Outer = OuterSettings.Read(reader),
+            Group = groups is [var group, ..] ? group.Value : null,
         };
-        options = new UpOptions
+        var segment = new UpSegment
         {
-            Vtep = vtep,
-            Segments = GroupSettings.Assign(reader, ReadSegments(result, reader, shared), groups, vtep.Local.IsIPv4),
-            Device = GroupSettings.ReadDevice(reader),
-            Remotes = remotes,
+            Segment = shared,
+            Remotes = [.. groups.Concat(remotes).Select(static remote => remote.Value)],
             Mtu = reader.IsGiven(Mtu) ? reader.Read(Mtu, Words.Number(68, 65521), 0) : null,
-            Addresses = addresses,
+            Addresses = reader.ReadAll<AddressPrefix>(Address, Words.Prefix),
             Bridge = reader.Read<string?>(Bridge, Words.LinkName!, null),
             Mac = reader.IsGiven(Mac) ? reader.Read<MacAddress>(Mac, Words.StationMac, default) : null,
             NetworkNamespace = reader.Read<string?>(Netns, Words.Text!, null),
             TapDescriptor = reader.IsGiven(TapDescriptor) ? reader.Read(TapDescriptor, Words.Number(3, int.MaxValue), 0) : null,
-            Socket = reader.Read<string?>(Socket, Words.SocketPath!, null),
+            Fdb = [.. entries.Select(static entry => entry.Value)],
+            Neighbours = reader.ReadAll<Neighbour>(Neigh, Words.Neighbour),
         };
-        RefuseContradictions(reader, options);
-        if (reader.Errors.Count > 0) options = null;
-        return reader.Errors;
+        RefuseSegmentContradictions(reader, segment);
+        var stations = new HashSet<MacAddress>();
+        foreach (var entry in entries)
+            if (entry.Value.Mac is { IsGroup: false, IsZero: false } mac && !stations.Add(mac)) reader.Refuse($"{entry.Name} {mac}: given twice; a station is behind one VTEP");
+        return new ReadDevice(segment, [.. groups, .. remotes, .. entries.Where(static entry => !entry.Value.Destination.IsUnspecified).Select(static entry => new Given<InternetAddress>(entry.Value.Destination, entry.Name))]);
     }
 
-    private static InternetAddress LocalOrFamily(
-        SettingReader reader, InternetAddress local, IReadOnlyList<InternetAddress> remotes, IReadOnlyList<InternetAddress> groups)
+    private static InternetAddress LocalOrFamily(SettingReader reader, InternetAddress local, IReadOnlyList<Given<InternetAddress>> remotes)
     {
         var isGiven = reader.IsGiven(Local);
-        if (!isGiven && remotes.Count == 0 && groups.Count > 0) return groups[0].IsIPv4 ? InternetAddress.AnyIPv4 : InternetAddress.AnyIPv6;
         if (!isGiven && remotes.Count == 0) reader.Refuse($"--local: missing; it must be {Local.Allowed} (or give a --remote, and the route decides)");
-        var isIPv4 = isGiven ? local.IsIPv4 : remotes.Count == 0 || remotes[0].IsIPv4;
+        var isIPv4 = isGiven ? local.IsIPv4 : remotes.Count == 0 || remotes[0].Value.IsIPv4;
         foreach (var remote in remotes)
-            if (remote.IsIPv4 != isIPv4 && (!isGiven || !local.IsUnspecified))
-                reader.Refuse($"--remote {remote}: must be of the same family as {(isGiven ? $"--local {local}" : $"--remote {remotes[0]}")}");
+        {
+            if (remote.Value.IsIPv4 != isIPv4 && (!isGiven || !local.IsUnspecified))
+                reader.Refuse($"{remote}: must be of the same family as {(isGiven ? $"{reader.NameOf(Local)} {local}" : remotes[0].ToString())}");
+            if (isGiven && remote.Value == local) reader.Refuse($"{remote}: is the --local address; must be another VTEP");
+        }
+
         return isGiven ? local : isIPv4 ? InternetAddress.AnyIPv4 : InternetAddress.AnyIPv6;
-    }
-
-    private static List<SegmentOptions> ReadSegments(ParseResult result, SettingReader reader, SegmentOptions shared)
-    {
-        var words = result.GetValue(Devices) ?? [];
-        var segments = new List<SegmentOptions>(words.Length);
-        if (words.Length == 0) reader.Refuse($"DEV: missing; it must be {Words.LinkNameAllowed}");
-        var vni = reader.Read<Vni?>(Vni, ReadVni, null);
-        if (words.Length == 0 && !reader.IsGiven(Vni)) reader.Refuse($"--vni: missing; it must be {Vni.Allowed}");
-        if (words.Length > 1 && reader.IsGiven(Vni))
-        {
-            // One word too many, or one option too many: either way nothing after it can be judged.
-            reader.Refuse($"{words[1]}: not expected here; with several devices ({string.Join(' ', words)}) each must be DEV:VNI, without --vni");
-            return segments;
-        }
-
-        foreach (var word in words)
-        {
-            var colon = word.LastIndexOf(':');
-            var name = colon < 0 ? word : word[..colon];
-            if (!Words.LinkName(name, out _)) reader.Refuse($"DEV {name}: must be {Words.LinkNameAllowed}");
-            var own = vni;
-            if (colon >= 0 && !ReadVni(word[(colon + 1)..], out own)) reader.Refuse($"DEV {word}: its VNI must be {Vni.Allowed}");
-            else if (colon >= 0 && words.Length == 1 && vni is { } given && given != own) reader.Refuse($"--vni {given}: contradicts {word}");
-            else if (colon < 0 && words.Length > 1) reader.Refuse($"DEV {word}: must be DEV:VNI where there are several");
-            else if (colon < 0 && !reader.IsGiven(Vni)) reader.Refuse($"--vni: missing for {name}; it must be {Vni.Allowed}");
-            if (segments.Any(other => other.Name == name)) reader.Refuse($"DEV {word}: {name} is given twice");
-            if (own is { } value && segments.Any(other => other.Vni == value)) reader.Refuse($"DEV {word}: vni {value} is given twice");
-            segments.Add(shared with { Name = name, Vni = own ?? default });
-        }
-
-        return segments;
-
-        static bool ReadVni(string text, out Vni? value)
-        {
-            var read = Words.Vni(text, out var vni);
-            value = read ? vni : null;
-            return read;
-        }
     }
 
     private static void RefuseContradictions(SettingReader reader, UpOptions options)
     {
-        if (reader.IsGiven(GbpAccept) && !reader.IsGiven(Gbp)) reader.Refuse("--gbp-accept: needs --gbp (0 to stamp nothing)");
-        if (options.Segments.Count > 1)
-        {
-            if (options.Mac is { } mac) reader.Refuse($"--mac {mac}: only one device can have it");
-            if (options.TapDescriptor is { } descriptor) reader.Refuse($"--tap-fd {descriptor}: only one device can have it");
-            if (options.Addresses is [var first, ..]) reader.Refuse($"--address {first}: only one device can have it");
-            if (options.Socket is { } socket) reader.Refuse($"--socket {socket}: not with several devices; each has /run/sleeve/DEV.sock");
-        }
+        if (options.Vtep.Local.IsIPv4 && options.Devices.Any(static device => device.Segment.Outer.FlowLabel != 0))
+            reader.Refuse("--flowlabel: only IPv6 has flow labels, and this underlay is IPv4");
+        GroupSettings.RefuseContradictions(reader, options);
+        if (options.Devices.Count <= 1) return;
+        foreach (var setting in (ReadOnlySpan<Setting>)[Mac, TapDescriptor, Address])
+            if (reader.ReadGiven<string>(setting, Words.Text) is [var first, ..]) reader.Refuse($"{first}: only one device can have it");
+        if (options.Socket is { } socket) reader.Refuse($"{reader.NameOf(Socket)} {socket}: not with several devices; each has /run/sleeve/DEV.sock");
+    }
 
-        if (options.Remotes.Count > ReplicationList.MaxRemotes)
-            reader.Refuse($"--remote: given {options.Remotes.Count} times; at most {ReplicationList.MaxRemotes} are allowed");
-        if (options.Bridge is { } bridge && options.Segments.Any(segment => segment.Name == bridge)) reader.Refuse($"--bridge {bridge}: cannot be the device itself");
-        foreach (var remote in options.Remotes)
-            if (remote == options.Vtep.Local) reader.Refuse($"--remote {remote}: is the --local address; must be another VTEP");
-        if (options.Mtu is < 1280 and > 0 && options.Addresses.Any(address => !address.Address.IsIPv4))
-            reader.Refuse($"--mtu {options.Mtu}: must be at least 1280 for an IPv6 --address (RFC 8200, section 5)");
+    private static void RefuseSegmentContradictions(SettingReader reader, UpSegment segment)
+    {
+        if (reader.IsGiven(GbpAccept) && !reader.IsGiven(Gbp)) reader.Refuse($"{reader.NameOf(GbpAccept)}: needs --gbp (0 to stamp nothing)");
+        if (segment.Remotes.Count > ReplicationList.MaxRemotes)
+            reader.Refuse($"{reader.NameOf(Remote)}: given {segment.Remotes.Count} times; at most {ReplicationList.MaxRemotes} are allowed");
+        if (segment.Mtu is < 1280 and > 0 && segment.Addresses.Any(address => !address.Address.IsIPv4))
+            reader.Refuse($"{reader.NameOf(Mtu)} {segment.Mtu}: must be at least 1280 for an IPv6 --address (RFC 8200, section 5)");
     }
 }

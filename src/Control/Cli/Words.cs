@@ -1,5 +1,6 @@
 using System.Globalization;
 using Sleeve.Control.Host;
+using Sleeve.Control.Up;
 using Sleeve.DataPlane.Forwarding;
 using Sleeve.DataPlane.Pipeline;
 using Sleeve.DataPlane.Wire;
@@ -108,6 +109,50 @@ internal static class Words
     {
         value = text == "any" ? DataPlane.Forwarding.Admission.Any : DataPlane.Forwarding.Admission.Peers;
         return text is "any" or "peers";
+    }
+
+    /// <summary>What <see cref="FdbEntry"/> takes.</summary>
+    public const string FdbEntryAllowed = "MAC dst IP, then perhaps port PORT, vni N, and permanent or static; MAC 00:00:00:00:00:00 for a default destination";
+
+    /// <summary>What <see cref="Neighbour"/> takes.</summary>
+    public const string NeighbourAllowed = "IP lladdr MAC, then perhaps router";
+
+    /// <summary>An FDB entry in the words of <c>sleeve fdb add</c>.</summary>
+    public static bool FdbEntry(string text, out StaticEntry value)
+    {
+        value = new StaticEntry(default, default, null, null, EntryKind.Permanent);
+        var words = text.Split(' ', StringSplitOptions.RemoveEmptyEntries);
+        if (words.Length == 0 || !Mac(words[0], out var mac)) return false;
+        value = value with { Mac = mac };
+        var seen = new HashSet<string>();
+        for (var i = 1; i < words.Length; i++)
+        {
+            var isState = words[i] is "permanent" or "static";
+            if (!seen.Add(isState ? "state" : words[i])) return false;
+            var argument = isState ? "" : ++i < words.Length ? words[i] : "";
+            switch (isState ? words[i] : words[i - 1])
+            {
+                case "permanent": break;
+                case "static": value = value with { Kind = EntryKind.Static }; break;
+                case "dst" when UnicastAddress(argument, out var dst) || (InternetAddress.TryParse(argument, out dst) && dst.IsUnspecified): value = value with { Destination = dst }; break;
+                case "port" when Port(argument, out var port): value = value with { Port = port }; break;
+                case "vni" when Vni(argument, out var vni): value = value with { Vni = vni }; break;
+                default: return false;
+            }
+        }
+
+        return seen.Contains("dst");
+    }
+
+    /// <summary>A neighbour in the words of <c>sleeve neigh add</c>.</summary>
+    public static bool Neighbour(string text, out Neighbour value)
+    {
+        value = default;
+        var words = text.Split(' ', StringSplitOptions.RemoveEmptyEntries);
+        if (words is not ([_, "lladdr", _] or [_, "lladdr", _, "router"])) return false;
+        if (!InternetAddress.TryParse(words[0], out var address) || address.IsMulticast || address.IsUnspecified || !StationMac(words[2], out var mac)) return false;
+        value = new Neighbour(address, mac, words.Length == 4);
+        return true;
     }
 
     /// <summary>What <see cref="Policy"/> takes.</summary>

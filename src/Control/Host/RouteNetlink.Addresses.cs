@@ -19,7 +19,8 @@ internal sealed record LinkAddress(int LinkIndex, AddressPrefix Prefix, uint Fla
 /// <param name="Source">From this address; null if the kernel does not say.</param>
 /// <param name="MtuMetric">The route's own MTU in bytes, set by an operator or found by path MTU discovery; 0 if it has none.</param>
 /// <param name="IsLocal">The destination is this host itself.</param>
-internal sealed record RouteInfo(int LinkIndex, InternetAddress? Gateway, InternetAddress? Source, int MtuMetric, bool IsLocal);
+/// <param name="IsMtuLearned">The MTU is what path MTU discovery found, which the kernel forgets after a time (net.ipv4.route.mtu_expires).</param>
+internal sealed record RouteInfo(int LinkIndex, InternetAddress? Gateway, InternetAddress? Source, int MtuMetric, bool IsLocal, bool IsMtuLearned = false);
 
 /// <summary>A route to be added.</summary>
 internal sealed record RouteOptions
@@ -293,11 +294,16 @@ internal sealed partial class RouteNetlink
                 case LibC.RTA_GATEWAY: route = route with { Gateway = attribute.ToInternetAddress() }; break;
                 case LibC.RTA_PREFSRC: route = route with { Source = attribute.ToInternetAddress() }; break;
                 case LibC.RTA_METRICS: route = route with { MtuMetric = ReadMtu(attribute.Nested) }; break;
+                // A clone that expires is an exception of the route, for this destination alone.
+                case LibC.RTA_CACHEINFO: route = route with { IsMtuLearned = (header.rtm_flags & LibC.RTM_F_CLONED) != 0 && ReadExpiry(attribute.Payload) > 0 }; break;
             }
         }
 
-        return route;
+        return route with { IsMtuLearned = route.IsMtuLearned && route.MtuMetric > 0 };
     }
+
+    // struct rta_cacheinfo of linux/rtnetlink.h: two 32-bit numbers, then rta_expires.
+    private static int ReadExpiry(ReadOnlySpan<byte> cacheInfo) => cacheInfo.Length < 12 ? 0 : BitConverter.ToInt32(cacheInfo[8..]);
 
     private static int ReadMtu(NetlinkAttributes metrics)
     {

@@ -4,6 +4,7 @@ using Sleeve.Control.Api;
 using Sleeve.Control.Cli;
 using Sleeve.Control.Host;
 using Sleeve.DataPlane;
+using Sleeve.DataPlane.Events;
 using Sleeve.DataPlane.Forwarding;
 using Sleeve.DataPlane.Interop;
 using Sleeve.DataPlane.Pipeline;
@@ -16,17 +17,23 @@ internal sealed class ForegroundVtep : IAsyncDisposable
 {
     private const int RunningPatienceMilliseconds = 2000;
 
+    // Of a thousand segments nobody reads a thousand lines.
+    private const int ReportedOneByOne = 8;
+    private const int MaxListedCharacters = 400;
+    private const int ClosedAtOnce = 64;
+
     private readonly UpOptions _options;
     private readonly CancellationTokenSource _stop;
     private readonly StderrLogger _logger = new("sleeve up");
     private readonly List<OverlayDevice> _devices = [];
+    private readonly List<string> _mtuSources = [];
     private readonly Dictionary<string, VtepSegment> _segments = [];
-    private NetworkNamespace? _tapNamespace;
-    private RouteNetlink? _tapHost;
+    // By the namespace's name; the current one has none.
+    private readonly Dictionary<string, TapPlace> _places = [];
     private UnderlayDevice? _underlayDevice;
     private LinkInfo? _underlayLink;
     private Vtep? _vtep;
-    private LinkMonitor? _monitor;
+    private PathMtuKeeper? _pathMtus;
     private ApiServer? _api;
     private string? _fault;
 
@@ -75,36 +82,42 @@ internal sealed class ForegroundVtep : IAsyncDisposable
         // What can fail without leaving a trace comes first.
         foreach (var path in SocketPaths()) SocketFile.Prepare(path);
         using var underlayHost = RouteNetlink.Open();
-        _tapNamespace = _options.NetworkNamespace is { } name ? NetworkNamespace.Open(name) : null;
-        _tapHost = RouteNetlink.Open(_tapNamespace);
+        foreach (var name in _options.Devices.Select(static device => device.NetworkNamespace).Distinct()) _places[name ?? ""] = TapPlace.Open(name);
         _underlayLink = _options.Device is { } lower ? underlayHost.FindLink(lower) ?? throw new HostException($"--dev {lower}: there is no such interface (ip link show)") : null;
         _vtep = OpenVtep(underlayHost);
-        var mtu = FindMtu(underlayHost, out var mtuSource);
+        var mtus = new MtuFinder(underlayHost, _options.Vtep.Local, _underlayLink?.Index ?? 0, _logger);
 
-        foreach (var segment in _options.Segments)
+        foreach (var asked in _options.Devices)
         {
             _stop.Token.ThrowIfCancellationRequested();
-            var device = OverlayDevice.Make(_tapHost, _tapNamespace, segment, _options, _vtep.Workers.Count, mtu);
+            var (mtu, source) = mtus.Find(asked);
+            var device = _places[asked.NetworkNamespace ?? ""].Make(asked, _vtep.Workers.Count, mtu);
             _devices.Add(device);
-            _segments.Add(segment.Name, AddSegment(segment, device));
+            _mtuSources.Add(source);
+            _segments.Add(device.Name, AddSegment(asked, device));
         }
 
-        _monitor = LinkMonitor.Start(
-            _tapNamespace, [.. _devices.Select(static device => device.Link.Index)], OnLinkChange, fault => Fail($"watching links failed: {fault.Message}"));
-        foreach (var device in _devices) device.SetUp();
+        foreach (var place in _places.Values) place.Watch(OnLinkChange, fault => Fail($"watching links failed: {fault.Message}"));
+        foreach (var place in _places.Values) place.SetUp();
         JoinGroups();
+        _pathMtus = PathMtuKeeper.Start(
+            [.. _segments.Values.Select(static attached => attached.Segment)], _options.Vtep.Local, _options.PathMtu, static () => Vtep.NowMilliseconds,
+            fault => _logger.Say($"watching routes failed: path MTUs stay as they are: {fault.Message}"));
         _vtep.Start();
         _api = await ApiServer.StartAsync(SocketPaths(), new VtepState(_vtep, _segments), _stop.Token);
-        await WaitUntilRunningAsync(_tapHost);
-        Report(mtuSource);
+        await WaitUntilRunningAsync();
+        Report();
     }
 
     // Until the kernel has seen the carrier of a link that was set up, what the host sends into it is lost; it looks about once a second.
-    private async Task WaitUntilRunningAsync(RouteNetlink host)
+    private async Task WaitUntilRunningAsync()
     {
         var end = Vtep.NowMilliseconds + RunningPatienceMilliseconds;
-        foreach (var device in _devices)
-            while (host.FindLink(device.Link.Index) is { IsRunning: false } && Vtep.NowMilliseconds < end) await Task.Delay(10, _stop.Token);
+        for (var i = 0; i < _devices.Count; i++)
+        {
+            var host = _places[_options.Devices[i].NetworkNamespace ?? ""].Host;
+            while (host.FindLink(_devices[i].Link.Index) is { IsRunning: false } && Vtep.NowMilliseconds < end) await Task.Delay(10, _stop.Token);
+        }
     }
 
     private Vtep OpenVtep(RouteNetlink host)
@@ -145,28 +158,24 @@ internal sealed class ForegroundVtep : IAsyncDisposable
         return options with { UnderlayTap = _underlayDevice?.Options, UnderlayTapRefusal = refusal };
     }
 
-    private int FindMtu(RouteNetlink host, out string source)
-    {
-        source = "--mtu";
-        if (_options.Mtu is { } given) return given;
-        var found = OverlayMtu.Find(host, _options.Vtep.Local, [.. Groups, .. _options.Remotes], _underlayLink?.Index ?? 0);
-        foreach (var unreachable in found.Unreachable) _logger.Say($"{unreachable} (frames for it are dropped and counted until there is one)");
-        source = found.Source;
-        return found.Mtu;
-    }
-
-    private VtepSegment AddSegment(SegmentOptions options, OverlayDevice device)
+    private VtepSegment AddSegment(UpSegment asked, OverlayDevice device)
     {
         var self = new VtepAddress(_options.Vtep.Local, _options.Vtep.Port);
-        var segment = new Segment(options, self) { DeviceMac = device.Link.Mac, Mtu = device.Link.Mtu };
-        segment.SetUp(device.Link.IsUp, Vtep.NowMilliseconds);
-        if (options.Group is { } group) segment.Fdb.Append(MacAddress.Zero, new VtepAddress(group, self.Port), options.Vni, EntryKind.Permanent, Vtep.NowMilliseconds);
-        foreach (var remote in _options.Remotes)
-            segment.Fdb.Append(MacAddress.Zero, new VtepAddress(remote, self.Port), options.Vni, EntryKind.Permanent, Vtep.NowMilliseconds);
-        return _vtep!.AddSegment(segment, device.Queues);
-    }
+        var (options, now) = (asked.Segment, Vtep.NowMilliseconds);
+        var segment = new Segment(options, self, _vtep!.Events) { DeviceMac = device.Link.Mac, Mtu = device.Link.Mtu };
+        segment.IsBridgePort = device.IsBridgePort(device.Link);
+        segment.SetUp(device.Link.IsUp, now);
+        foreach (var remote in asked.Remotes) segment.Fdb.Append(MacAddress.Zero, new VtepAddress(remote, self.Port), options.Vni, EntryKind.Permanent, now);
+        foreach (var entry in asked.Fdb)
+        {
+            var result = segment.Fdb.Append(entry.Mac, new VtepAddress(entry.Destination, entry.Port ?? self.Port), entry.Vni ?? options.Vni, entry.Kind, now);
+            if (result != TableResult.Done) throw new HostException($"{options.Name}: --fdb {entry.Mac} dst {entry.Destination}: the table refuses it ({result})");
+        }
 
-    private IEnumerable<InternetAddress> Groups => _options.Segments.Select(static segment => segment.Group).OfType<InternetAddress>().Distinct();
+        foreach (var neighbour in asked.Neighbours)
+            if (segment.Neighbours.Replace(neighbour) is var result and not TableResult.Done) throw new HostException($"{options.Name}: --neigh {neighbour.Address}: the table refuses it ({result})");
+        return _vtep.AddSegment(segment, device.Queues);
+    }
 
     // Before anything is said to be ready; from then on link changes say when.
     private void JoinGroups()
@@ -197,12 +206,13 @@ internal sealed class ForegroundVtep : IAsyncDisposable
         }
     }
 
-    private void OnLinkChange(LinkChange change)
+    private void OnLinkChange(OverlayDevice device, LinkChange change)
     {
-        if (_devices.Find(candidate => candidate.Link.Index == change.Now.Index) is not { } device) return;
         var segment = _segments[device.Name].Segment;
         segment.DeviceMac = change.Now.Mac;
         segment.Mtu = change.Now.Mtu;
+        segment.IsBridgePort = device.IsBridgePort(change.Now);
+        if (change.Changes.HasFlag(LinkChanges.Mtu)) segment.Events.Publish(EventKind.MtuChanged, Vtep.NowMilliseconds, number: change.Now.Mtu);
         if (change.Changes.HasFlag(LinkChanges.Deleted))
         {
             device.MarkGone();
@@ -232,15 +242,17 @@ internal sealed class ForegroundVtep : IAsyncDisposable
         else if (_fault is null) _logger.Say("stopping");
     }
 
-    private void Report(string mtuSource)
+    private void Report()
     {
         var vtep = _options.Vtep;
-        foreach (var device in _devices)
+        for (var i = 0; i < Math.Min(_devices.Count, ReportedOneByOne); i++)
         {
-            var (link, segment) = (device.Link, _segments[device.Name].Segment);
+            var (device, link, segment) = (_devices[i], _devices[i].Link, _segments[_devices[i].Name].Segment);
             var origin = device.IsMade ? "made" : "found, will be left as it was";
-            _logger.Say($"{link.Name} ({origin}) carries vni {segment.Options.Vni}: MTU {link.Mtu} from {mtuSource}, MAC {link.Mac}");
+            _logger.Say($"{link.Name} ({origin}) carries vni {segment.Options.Vni}: MTU {link.Mtu} from {_mtuSources[i]}, MAC {link.Mac}");
         }
+
+        if (_devices.Count > ReportedOneByOne) _logger.Say(RestLine());
 
         var buffer = _vtep!.ReceiveBufferBytes;
         var wish = UdpUnderlay.ReceiveBufferBytes;
@@ -250,20 +262,42 @@ internal sealed class ForegroundVtep : IAsyncDisposable
             + $"(at most {_vtep.SourcePortsLimit} open), receive buffer {Size(buffer)}{shortfall}");
         _logger.Say(WorkersLine());
         _logger.Say($"tx-offload {_vtep.TransmitOffload.Offload.Name()} ({_vtep.TransmitOffload.Reason}), rx-offload {(_vtep.IsCoalescing ? "udp-gro" : "none")} ({_vtep.CoalescingReason})");
-        _logger.Say(FloodLine());
-        _logger.Say($"commands on {string.Join(", ", SocketPaths())}");
+        foreach (var line in FloodLines()) _logger.Say(line);
+        var paths = SocketPaths();
+        _logger.Say(paths.Count <= ReportedOneByOne ? $"commands on {string.Join(", ", paths)}" : $"commands on {paths[0]} and {paths.Count - 1} more in {SocketFile.Folder}, each for all segments");
         _logger.Say("ready");
     }
 
-    private string FloodLine()
+    private string RestLine()
     {
-        if (_options.Remotes.Count == 0 && !Groups.Any())
-            return "no remote yet: add one with sleeve fdb append 00:00:00:00:00:00, or let them be learned; datagrams of any VTEP are admitted until one is configured";
-        var isAny = _options.Segments[0].Admission == Admission.Any;
-        var admission = isAny ? "datagrams of any VTEP are admitted" : _options.Remotes.Count == 0 ? "datagrams of any VTEP are admitted until one is configured" : "only configured VTEPs are admitted";
-        var destinations = Groups.Select(group => $"{group} on {_underlayLink?.Name}").Concat(_options.Remotes.Select(static remote => remote.ToString()));
-        return $"broadcast, unknown and multicast frames go to {string.Join(", ", destinations)}; {admission}";
+        var rest = _devices.Skip(ReportedOneByOne).ToArray();
+        var mtus = rest.Select(static device => device.Link.Mtu);
+        var mtu = mtus.Min() == mtus.Max() ? $"{mtus.Min()}" : $"{mtus.Min()} to {mtus.Max()}";
+        return $"and {rest.Length} more, {rest[0].Name} to {rest[^1].Name} ({rest.Count(static device => device.IsMade)} made): MTU {mtu}; sleeve stats lists them";
     }
+
+    // Segments that flood to the same VTEPs share a line.
+    private IEnumerable<string> FloodLines()
+    {
+        var groups = _options.Devices.GroupBy(static device => (string.Join(", ", device.Remotes), device.Segment.Admission)).ToArray();
+        foreach (var group in groups.Take(ReportedOneByOne))
+        {
+            var whose = groups.Length == 1 ? "" : group.Count() == 1 ? $"{group.First().Segment.Name}: " : $"{group.First().Segment.Name} and {group.Count() - 1} more: ";
+            var (remotes, admission) = group.Key;
+            if (remotes.Length > MaxListedCharacters) remotes = $"{group.First().Remotes.Count} VTEPs";
+            yield return whose + (remotes.Length == 0
+                ? "no remote yet: add one with sleeve fdb append 00:00:00:00:00:00, or let them be learned; datagrams of any VTEP are admitted until one is configured"
+                : $"broadcast, unknown and multicast frames go to {remotes}; {Admitted(group.First(), admission)}");
+        }
+
+        if (groups.Length > ReportedOneByOne) yield return $"and {groups.Length - ReportedOneByOne} more lists of remotes; sleeve fdb show lists them";
+    }
+
+    // A group is no VTEP.
+    private static string Admitted(UpSegment segment, Admission admission) =>
+        admission == Admission.Any ? "datagrams of any VTEP are admitted"
+        : segment.Remotes.All(static remote => remote.IsMulticast) ? "datagrams of any VTEP are admitted until one is configured"
+        : "only configured VTEPs are admitted";
 
     private string WorkersLine()
     {
@@ -271,29 +305,44 @@ internal sealed class ForegroundVtep : IAsyncDisposable
         var line = workers == 1 ? "1 worker" : $"{workers} workers";
         if (workers < _options.Vtep.Workers) line += $" (not {_options.Vtep.Workers}: each needs a source port of its own)";
         if (!_vtep.IsUnderlaySteered) line += "; datagrams are spread by outer flow: this kernel has no SO_ATTACH_REUSEPORT_CBPF";
-        foreach (var device in _devices)
-        {
-            if (workers > 1 && device.Queues.Count == 1) line += $"; {device.Name} has one queue, so one worker reads it (make it with: ip tuntap add {device.Name} mode tap multi_queue vnet_hdr)";
-            else if (!_segments[device.Name].IsSteered) line += $"; the kernel spreads the flows of {device.Name}, and may reorder one that it moves: loading BPF was refused (CAP_BPF)";
-        }
-
+        var single = _devices.Where(device => workers > 1 && device.Queues.Count == 1).ToArray();
+        var unsteered = _devices.Except(single).Where(device => !_segments[device.Name].IsSteered).ToArray();
+        if (single is [var first, ..]) line += $"; {Names(single)} {(single.Length == 1 ? "has" : "have")} one queue, so one worker reads it (make it with: ip tuntap add {first.Name} mode tap multi_queue vnet_hdr)";
+        if (unsteered.Length > 0) line += $"; the kernel spreads the flows of {Names(unsteered)}, and may reorder one that it moves: loading BPF was refused (CAP_BPF)";
         return line;
     }
+
+    private static string Names(OverlayDevice[] devices) =>
+        devices.Length <= ReportedOneByOne ? string.Join(", ", devices.Select(static device => device.Name)) : $"{devices[0].Name} and {devices.Length - 1} more";
 
     private static string Size(int bytes) => string.Create(CultureInfo.InvariantCulture, $"{bytes / 1024} KiB");
 
     private IReadOnlyList<string> SocketPaths() =>
-        _options.Socket is { } socket ? [socket] : [.. _options.Segments.Select(static segment => SocketFile.Of(segment.Name))];
+        _options.Socket is { } socket ? [socket] : [.. _options.Devices.Select(static device => SocketFile.Of(device.Segment.Name))];
 
     /// <summary>Takes everything down, in the reverse of the order it was made.</summary>
     public async ValueTask DisposeAsync()
     {
         if (_api is not null) await _api.DisposeAsync();
-        _monitor?.Dispose();
+        foreach (var place in _places.Values) place.StopWatching();
+        _pathMtus?.Dispose();
         _vtep?.Dispose();
         _underlayDevice?.Dispose();
-        for (var i = _devices.Count - 1; i >= 0; i--) _devices[i].Dispose();
-        _tapHost?.Dispose();
-        _tapNamespace?.Dispose();
+        for (var i = _devices.Count - 1; i >= 0; i--)
+            if (!_devices[i].IsMade) _devices[i].Dispose();
+        CloseAll([.. _devices.Where(static device => device.IsMade)]);
+        foreach (var place in _places.Values) place.Dispose();
+    }
+
+    // The kernel waits some 20 ms for each link that goes, mostly for what several can wait for at once; nothing is to be undone on a link that was
+    // made here, so they go side by side. Threads of our own: the pool's would come one by one.
+    private static void CloseAll(OverlayDevice[] devices)
+    {
+        var threads = Enumerable.Range(0, Math.Min(ClosedAtOnce, devices.Length)).Select(first => new Thread(() =>
+        {
+            for (var i = first; i < devices.Length; i += ClosedAtOnce) devices[i].Dispose();
+        })).ToArray();
+        foreach (var thread in threads) thread.Start();
+        foreach (var thread in threads) thread.Join();
     }
 }

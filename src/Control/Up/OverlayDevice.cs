@@ -1,7 +1,6 @@
 using Sleeve.Control.Cli;
 using Sleeve.Control.Host;
 using Sleeve.DataPlane;
-using Sleeve.DataPlane.Forwarding;
 using Sleeve.DataPlane.Interop;
 
 namespace Sleeve.Control.Up;
@@ -44,18 +43,17 @@ internal sealed class OverlayDevice : IDisposable
     /// <summary>Makes or adopts the TAP of a segment and configures it, all but setting it up.</summary>
     /// <param name="host">The configuration of the namespace that the TAP is in; stays the caller's, who keeps it until this is disposed.</param>
     /// <param name="where">That namespace; null for the current one.</param>
-    /// <param name="segment">The segment.</param>
-    /// <param name="options">What was asked for.</param>
+    /// <param name="segment">The segment, and what was asked for.</param>
     /// <param name="queues">Queues to open, at least 1; an existing TAP that was made with one has one.</param>
     /// <param name="mtu">The MTU to set.</param>
     /// <exception cref="HostException">It cannot be done; nothing is left changed.</exception>
-    public static OverlayDevice Make(RouteNetlink host, NetworkNamespace? where, SegmentOptions segment, UpOptions options, int queues, int mtu)
+    public static OverlayDevice Make(RouteNetlink host, NetworkNamespace? where, UpSegment segment, int queues, int mtu)
     {
-        var device = new OverlayDevice(host, segment.Name);
+        var device = new OverlayDevice(host, segment.Segment.Name);
         try
         {
-            device.Open(where, options.TapDescriptor, queues);
-            device.Configure(options, mtu);
+            device.Open(where, segment.TapDescriptor, queues);
+            device.Configure(segment, mtu);
             return device;
         }
         catch
@@ -64,6 +62,10 @@ internal sealed class OverlayDevice : IDisposable
             throw;
         }
     }
+
+    /// <summary>Whether the TAP is a port of a bridge of Linux or of Open vSwitch, as the kernel's netif_is_any_bridge_port sees it. From any thread.</summary>
+    /// <param name="link">The TAP as it is now.</param>
+    public bool IsBridgePort(LinkInfo link) => link.MasterIndex != 0 && _host.FindLink(link.MasterIndex) is { Kind: "bridge" or "openvswitch" };
 
     /// <summary>Says why <see cref="TunPath"/> cannot be opened and what to do.</summary>
     public static string ExplainTun(int errno) => errno is LibC.ENOENT or LibC.ENODEV or LibC.ENXIO
@@ -132,7 +134,7 @@ internal sealed class OverlayDevice : IDisposable
         }
     }
 
-    private void Configure(UpOptions options, int mtu)
+    private void Configure(UpSegment options, int mtu)
     {
         var before = Link;
         if (options.Mac is { } mac && mac != before.Mac)

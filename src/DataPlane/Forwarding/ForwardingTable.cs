@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using Sleeve.DataPlane.Events;
 using Sleeve.DataPlane.Wire;
 
 namespace Sleeve.DataPlane.Forwarding;
@@ -46,6 +47,7 @@ public sealed class ForwardingTable
     private readonly SegmentOptions _options;
     private readonly RemoteTable _remotes;
     private readonly VtepAddress _self;
+    private readonly EventSource _events;
 
     private readonly DestinationLists _lists = new();
 
@@ -61,11 +63,12 @@ public sealed class ForwardingTable
     // Nobody waits a second time for the same holder of the lock: a flood of new stations would stand still as long as it.
     private volatile bool _impatient;
 
-    internal ForwardingTable(SegmentOptions options, RemoteTable remotes, VtepAddress self)
+    internal ForwardingTable(SegmentOptions options, RemoteTable remotes, VtepAddress self, EventSource events)
     {
         _options = options;
         _remotes = remotes;
         _self = self;
+        _events = events;
         while (options.AgeingMilliseconds >> _seenShift >= 1 << 30) _seenShift++;
     }
 
@@ -169,6 +172,8 @@ public sealed class ForwardingTable
             if (!_remotes.TryGetLearned(sender, nowMilliseconds, out var remote) || !_lists.HasRoomFor(remote.Alone, EntryKind.Dynamic)) return LearnResult.Skipped;
             if (number == 0) Insert(source, EntryKind.Dynamic, remote.Alone, nowMilliseconds);
             else Overwrite(index, EntryKind.Dynamic, remote.Alone, nowMilliseconds);
+            var previous = number == 0 ? default : before.First!.Address.Address;
+            _events.Publish(number == 0 ? EventKind.Learned : EventKind.Moved, nowMilliseconds, source, previous, sender);
             return number == 0 ? LearnResult.Learned : LearnResult.Moved;
         }
         finally
@@ -292,6 +297,7 @@ public sealed class ForwardingTable
                     {
                         if (IdleAt(_slots, i, nowMilliseconds) >= limit)
                         {
+                            _events.Publish(EventKind.Aged, nowMilliseconds, _slots[i].Mac, remote: _lists.ListOf(number).First!.Address.Address);
                             Remove(i);
                             removed++;
                             continue;
@@ -362,6 +368,7 @@ public sealed class ForwardingTable
         Reconfigure(
             kindBefore == EntryKind.Dynamic ? [] : before.Remotes.AsSpan(), kind == EntryKind.Dynamic ? [] : destinations.Remotes.AsSpan(), nowMilliseconds);
         foreach (var remote in destinations.Remotes) remote.LastUsedMilliseconds = nowMilliseconds;
+        TableEvents.PublishChange(_events, mac, kind, before, destinations, nowMilliseconds);
 
         if (mac.IsZero)
         {

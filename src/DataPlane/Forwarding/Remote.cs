@@ -13,6 +13,9 @@ public sealed class Remote
     private long _datagramsReceived;
     private long _bytesReceived;
     private long _drops;
+    private int _pathMtu;
+    private int _pathMtuOrigin;
+    private int _frameLimit = int.MaxValue;
 
     internal Remote(VtepAddress address, VxlanHeader header, bool isSelf, int number)
     {
@@ -52,6 +55,24 @@ public sealed class Remote
     /// <summary>Datagrams the kernel took, VXLAN and frame bytes in them; datagrams admitted from it; datagrams that could not be sent.</summary>
     public RemoteCounters Counters => new(
         Interlocked.Read(ref _datagramsSent), Interlocked.Read(ref _bytesSent), Interlocked.Read(ref _datagramsReceived), Interlocked.Read(ref _bytesReceived), Interlocked.Read(ref _drops));
+
+    /// <summary>The path MTU, as far as it is known. Whoever watches the host's routes sets it, at any time.</summary>
+    public PathMtu PathMtu
+    {
+        get => new(Volatile.Read(ref _pathMtu), (PathMtuOrigin)Volatile.Read(ref _pathMtuOrigin));
+        set
+        {
+            Volatile.Write(ref _pathMtu, value.Bytes);
+            Volatile.Write(ref _pathMtuOrigin, (int)value.Origin);
+            Volatile.Write(ref _frameLimit, value.Bytes == 0 ? int.MaxValue : InnerMtu + EthernetFrame.HeaderSize);
+        }
+    }
+
+    /// <summary>Bytes of the largest inner IP packet, untagged, that fits the path in one piece; <see cref="int.MaxValue"/> if nothing is known.</summary>
+    public int InnerMtu => Volatile.Read(ref _pathMtu) is > 0 and var mtu ? Math.Max(mtu - Overhead.For(Address.Address), 0) : int.MaxValue;
+
+    /// <summary>Whether a frame, from its Ethernet header to the end of its IP packet, does not fit the path in one piece.</summary>
+    internal bool IsTooLong(int frameLength) => frameLength > Volatile.Read(ref _frameLimit);
 
     /// <summary>
     /// True while a static or permanent FDB entry names a VTEP at its address: only then datagrams from there are admitted under

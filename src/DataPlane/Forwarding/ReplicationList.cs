@@ -15,6 +15,7 @@ public sealed class ReplicationList
     {
         Remotes = remotes;
         First = remotes.IsEmpty ? null : remotes[0];
+        Only = remotes.Length == 1 ? remotes[0] : null;
     }
 
     /// <summary>No destination at all.</summary>
@@ -25,6 +26,9 @@ public sealed class ReplicationList
 
     /// <summary>The first remote; null if there is none.</summary>
     internal Remote? First { get; }
+
+    /// <summary>The remote if there is but one.</summary>
+    internal Remote? Only { get; }
 
     internal ReplicationList With(Remote remote) => Remotes.IsEmpty ? remote.Alone : new ReplicationList(Remotes.Add(remote));
 

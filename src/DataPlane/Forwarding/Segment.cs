@@ -1,3 +1,4 @@
+using Sleeve.DataPlane.Events;
 using Sleeve.DataPlane.Wire;
 
 namespace Sleeve.DataPlane.Forwarding;
@@ -11,18 +12,21 @@ public sealed class Segment
     private ulong _deviceMac;
     private int _mtu = 1500;
     private volatile bool _isUp = true;
+    private volatile bool _isBridgePort;
 
     /// <summary>Makes an empty segment.</summary>
     /// <param name="options">Validated options.</param>
     /// <param name="self">This VTEP's own underlay address and port; the address may be unspecified.</param>
-    public Segment(SegmentOptions options, VtepAddress self)
+    /// <param name="events">Where it tells what happens; null if nobody will listen.</param>
+    public Segment(SegmentOptions options, VtepAddress self, EventRing? events = null)
     {
         ArgumentNullException.ThrowIfNull(options);
         Options = options;
         Self = self;
         Outer = new OuterPolicy(options.Outer, self.Address.IsIPv4);
         Remotes = new RemoteTable(options, self);
-        Fdb = new ForwardingTable(options, Remotes, self);
+        Events = new EventSource(events ?? new EventRing(), options.Vni, options.Name);
+        Fdb = new ForwardingTable(options, Remotes, self, Events);
     }
 
     /// <summary>What it was made with.</summary>
@@ -30,6 +34,9 @@ public sealed class Segment
 
     /// <summary>This VTEP's own underlay address and port.</summary>
     public VtepAddress Self { get; }
+
+    /// <summary>Where it tells what happens.</summary>
+    public EventSource Events { get; }
 
     /// <summary>Which outer IP headers a frame gets.</summary>
     public OuterPolicy Outer { get; }
@@ -57,6 +64,16 @@ public sealed class Segment
         set => Volatile.Write(ref _mtu, value);
     }
 
+    /// <summary>
+    /// Whether the TAP interface is a port of a bridge. Then the host is no router for what it sends: a packet too long for the path to a VTEP is
+    /// answered and not sent; else answered and sent, as the kernel's device does.
+    /// </summary>
+    public bool IsBridgePort
+    {
+        get => _isBridgePort;
+        set => _isBridgePort = value;
+    }
+
     /// <summary>Whether the TAP interface is up. Going down flushes dynamic entries, as the kernel's device does; nothing is delivered until it is up.</summary>
     public bool IsUp => _isUp;
 
@@ -65,6 +82,7 @@ public sealed class Segment
     {
         var wasUp = _isUp;
         _isUp = isUp;
+        if (wasUp != isUp) Events.Publish(isUp ? EventKind.LinkUp : EventKind.LinkDown, nowMilliseconds);
         if (wasUp && !isUp) Fdb.Flush(all: false, nowMilliseconds);
     }
 }

@@ -21,6 +21,12 @@ public sealed record SegmentOptions
     /// <summary>Seconds after which a silent station is forgotten if nothing else is said.</summary>
     public const int DefaultAgeingSeconds = 300;
 
+    /// <summary><see cref="MssClamp"/> for the path MTU's own.</summary>
+    public const int MssClampAuto = -1;
+
+    /// <summary>The least segment size that <see cref="MssClamp"/> asks of anybody.</summary>
+    public const int LeastMss = 64;
+
     /// <summary>The segment's network identifier (vni, id).</summary>
     public required Vni Vni { get; init; }
 
@@ -48,14 +54,20 @@ public sealed record SegmentOptions
     /// <summary>Drop datagrams with a reserved bit set, as the kernel does; RFC 7348, section 5 says ignore them. Default false.</summary>
     public bool Strict { get; init; }
 
-    /// <summary>What the outer IP headers say (tos, ttl, df, flowlabel). Default: nothing but ECN.</summary>
-    public OuterOptions Outer { get; init; } = new();
-
     /// <summary>Group policy extension (gbp): what to stamp on frames from the TAP. Null: its bits are reserved bits like others. Default null.</summary>
     public GroupPolicy? Policy { get; init; }
 
     /// <summary>With <see cref="Policy"/>: groups whose frames are delivered, bit by bit (<see cref="PolicyGroups"/>); null for every group. Default null.</summary>
     public PolicyGroups? AcceptedGroups { get; init; }
+
+    /// <summary>
+    /// The most that the maximum segment size of an inner TCP connection may be, either way, in bytes (--mss-clamp); 0 leaves it alone,
+    /// <see cref="MssClampAuto"/> takes what fits the path to the VTEP. Default 0.
+    /// </summary>
+    public int MssClamp { get; init; }
+
+    /// <summary>What the outer IP headers say (tos, ttl, df, flowlabel). Default: nothing but ECN.</summary>
+    public OuterOptions Outer { get; init; } = new();
 
     internal long AgeingMilliseconds => (AgeingSeconds == 0 ? DefaultAgeingSeconds : AgeingSeconds) * 1000L;
 

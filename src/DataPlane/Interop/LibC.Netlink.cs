@@ -60,6 +60,12 @@ public static unsafe partial class LibC
     public const ushort RTM_GETNEIGH = 30;
 
     public const int RTNLGRP_LINK = 1;
+    public const int RTNLGRP_IPV4_IFADDR = 5;
+    public const int RTNLGRP_IPV4_ROUTE = 7;
+    public const int RTNLGRP_IPV4_RULE = 8;
+    public const int RTNLGRP_IPV6_IFADDR = 9;
+    public const int RTNLGRP_IPV6_ROUTE = 11;
+    public const int RTNLGRP_IPV6_RULE = 19;
 
     public const byte RT_SCOPE_UNIVERSE = 0;
     public const byte RT_SCOPE_LINK = 253;
@@ -68,6 +74,7 @@ public static unsafe partial class LibC
     public const byte RTN_UNICAST = 1;
     public const byte RTN_LOCAL = 2;
     public const uint RTNH_F_ONLINK = 4;
+    public const uint RTM_F_CLONED = 0x200;
 
     public const ushort RTA_DST = 1;
     public const ushort RTA_SRC = 2;
@@ -75,6 +82,7 @@ public static unsafe partial class LibC
     public const ushort RTA_GATEWAY = 5;
     public const ushort RTA_PREFSRC = 7;
     public const ushort RTA_METRICS = 8;
+    public const ushort RTA_CACHEINFO = 12;
     public const ushort RTAX_MTU = 2;
 
     // net/if.h, net/if_arp.h

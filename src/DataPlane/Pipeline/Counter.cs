@@ -48,6 +48,12 @@ public enum Counter
     /// <summary>Frames whose unfinished checksum or size was recognised and handed to the kernel to finish.</summary>
     OffloadRecognised,
 
+    /// <summary>Inner packets too long for the path to their VTEP that were answered by ICMP: fragmentation needed, packet too big.</summary>
+    PmtuReplies,
+
+    /// <summary>TCP connections whose maximum segment size was lowered on its way.</summary>
+    MssClamped,
+
     /// <summary>Frames without ECN in datagrams that claimed it (RFC 6040, section 4.2); they were delivered.</summary>
     EcnUnexpected,
 }

@@ -175,7 +175,7 @@ public sealed class DecapsulationPath
         if (!segment.Remotes.Admits(frame.Sender, out sender))
         {
             sender = null;
-            _strangers.Note(segment, frame.Sender);
+            _strangers.Note(segment, frame.Sender, _nowMilliseconds);
             return DropReason.UnknownVtep;
         }
 
@@ -206,6 +206,7 @@ public sealed class DecapsulationPath
         }
 
         frame.Offload = UnfinishedOffload.Recognise(bytes, headers, segment.Mtu, frame.DatagramLength); // 7
+        if (segment.Options.MssClamp != 0) PathMtuStage.ClampSegmentSize(port, bytes, headers, sender, frame.Offload.NeedsChecksum);
         if (frame.Offload.NeedsChecksum)
         {
             port.Counters.Count(Counter.OffloadRecognised);

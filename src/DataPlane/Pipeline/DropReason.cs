@@ -66,6 +66,9 @@ public enum DropReason
     /// <summary>Longer than the path or UDP takes.</summary>
     TooBig,
 
+    /// <summary>An inner packet that must not be fragmented is too long for the path to the VTEP; its sender was told.</summary>
+    ExceedsPathMtu,
+
     /// <summary>The socket's send buffer is full.</summary>
     WouldBlock,
 
@@ -102,6 +105,7 @@ public static class DropReasons
         DropReason.BadOffload => "a super-frame or unfinished checksum from the TAP that its headers do not bear out",
         DropReason.NoRoute => "there is no route to the VTEP (ip route get)",
         DropReason.TooBig => "longer than the path to the VTEP takes",
+        DropReason.ExceedsPathMtu => "an inner packet that must not be fragmented is too long for the path to the VTEP; its sender was told by ICMP (pmtu in sleeve stats)",
         DropReason.WouldBlock => "the socket's send buffer is full",
         DropReason.Rejected => "the kernel refused to send, perhaps by a firewall rule",
         _ => throw new ArgumentOutOfRangeException(nameof(reason), reason, "not a drop reason"),

@@ -11,7 +11,7 @@ namespace Sleeve.DataPlane.Pipeline;
 /// <item>receive: frames from the TAP into slots, headroom before each</item>
 /// <item>parse: where the inner headers stand</item>
 /// <item>ARP/ND proxy: a known neighbour is answered to the TAP, done</item>
-/// <item>forward: FDB entry, else the replication list</item>
+/// <item>forward: FDB entry, else the replication list; too long for the path to one VTEP: answered, and refused from a bridge port</item>
 /// <item>outer headers: DSCP, ECN, TTL, DF and flow label, as the frame and the options say</item>
 /// <item>encapsulate: what the host left undone is finished, a super-frame is cut by writing headers beside its payload; a VXLAN header in
 /// front; a copy per remote on one buffer</item>
@@ -26,7 +26,9 @@ public sealed class EncapsulationPath
     private readonly FrameBatch _frames;
     private readonly DatagramBatch _datagrams;
     private readonly RemoteTally _tally = new();
+    private readonly PathMtuStage _pathMtu = new();
     private readonly ulong _hashKey;
+    private long _nowMilliseconds;
 
     /// <summary>Makes a path with its own buffers.</summary>
     /// <param name="underlay">Where datagrams go.</param>
@@ -43,10 +45,13 @@ public sealed class EncapsulationPath
     internal long BytesTaken { get; private set; }
 
     /// <summary>Takes one batch from a segment's TAP through all stages.</summary>
+    /// <param name="port">The segment.</param>
+    /// <param name="nowMilliseconds">The clock.</param>
     /// <returns>Frames taken; fewer than <see cref="FrameBatch.DefaultCapacity"/> when the TAP was emptied.</returns>
-    public int Run(SegmentPort port)
+    public int Run(SegmentPort port, long nowMilliseconds = 0)
     {
         ArgumentNullException.ThrowIfNull(port);
+        _nowMilliseconds = nowMilliseconds;
         _frames.Clear();
         port.Tap.Receive(_frames); // 1
 
@@ -98,6 +103,10 @@ public sealed class EncapsulationPath
         var destinations = Destinations(port, headers, count: 1);
         if (destinations.Remotes.IsEmpty) return;
         var bytes = _frames.Bytes(frame);
+        var only = destinations.Only;
+        if (only is not null && only.IsTooLong(headers.NetworkOffset + headers.IpLength)
+            && _pathMtu.Refuses(port, bytes, headers, headers.NetworkOffset + headers.IpLength, only, 1, _nowMilliseconds)) return;
+        if (port.Segment.Options.MssClamp != 0) PathMtuStage.ClampSegmentSize(port, bytes, headers, only, frame.Offload.NeedsChecksum);
         if (frame.Offload.NeedsChecksum && !ChecksumFinisher.TryFinish(bytes, frame.Offload))
         {
             port.Counters.DropOut(DropReason.BadOffload, destinations.Remotes.Length);
@@ -131,6 +140,8 @@ public sealed class EncapsulationPath
         port.Counters.Count(Counter.SuperFramesCut);
         var destinations = Destinations(port, headers, plan.Count);
         if (destinations.Remotes.IsEmpty) return;
+        if (destinations.Only is { } only && only.IsTooLong(plan.SegmentLength)
+            && _pathMtu.Refuses(port, bytes, headers, plan.SegmentLength, only, plan.Count, _nowMilliseconds)) return;
         var flowHash = FlowHash.Compute(bytes, headers, _hashKey);
         var outer = port.Segment.Outer.Of(bytes, headers); // 5
         foreach (var remote in destinations.Remotes)

@@ -1,3 +1,4 @@
+using Sleeve.DataPlane.Events;
 using Sleeve.DataPlane.Forwarding;
 using Sleeve.DataPlane.Wire;
 
@@ -18,7 +19,7 @@ public sealed class StrangerLog
     private int _told;
 
     /// <summary>Notes a sender; by workers. Never waits: if the log is busy or full the note is left out.</summary>
-    internal void Note(Segment segment, InternetAddress sender)
+    internal void Note(Segment segment, InternetAddress sender, long nowMilliseconds)
     {
         var count = Volatile.Read(ref _count);
         for (var i = 0; i < count; i++)
@@ -29,6 +30,7 @@ public sealed class StrangerLog
             if (_count == Capacity) return;
             _strangers[_count] = (segment, sender);
             Volatile.Write(ref _count, _count + 1);
+            segment.Events.Publish(EventKind.Stranger, nowMilliseconds, remote: sender);
         }
         finally
         {

@@ -198,7 +198,7 @@ public sealed class Worker : IDisposable
         {
             if (tag == UnderlayTag) most = Math.Max(most, Decapsulation.Run(now));
             else if (tag >= FirstGroupTag) most = Math.Max(most, RunGroup(tag - FirstGroupTag, now));
-            else if (ports[tag - UnderlayTag - 1] is { } port) most = Math.Max(most, _encapsulation.Run(port));
+            else if (ports[tag - UnderlayTag - 1] is { } port) most = Math.Max(most, _encapsulation.Run(port, now));
         }
 
         return most == FrameBatch.DefaultCapacity;

@@ -47,10 +47,10 @@ public class UpCommandTests
     [InlineData(LongName + " --vni 100 --local 192.0.2.1", "DEV " + LongName + ": must be " + Name)]
     // Of a kind that cannot be.
     [InlineData(Good + " --group 10.1.1.1 --dev eth0", "--group 10.1.1.1: must be an IPv4 or IPv6 multicast address")]
-    [InlineData(Good + " --group 239.1.1.1", "--dev: missing; --group 239.1.1.1 needs " + Name + " to join it on")]
-    [InlineData(Good + " --group ff05::1 --dev eth0", "--group ff05::1: must be of the underlay's family, IPv4")]
+    [InlineData(Good + " --group 239.1.1.1", "--dev: missing; group 239.1.1.1 needs " + Name + " to join it on")]
+    [InlineData(Good + " --group ff05::1 --dev eth0", "--group ff05::1: must be of the same family as --local 192.0.2.1")]
     [InlineData(Good + " --dev a/b", "--dev a/b: must be " + Name)]
-    [InlineData(Good + " --dev eth0 --group 239.1.1.1 --group 239.1.1.2", "--group: given 2 times for 1 devices; must be given once, or once a device")]
+    [InlineData(Good + " --dev eth0 --group 239.1.1.1 --group 239.1.1.2", "--group 239.1.1.1 239.1.1.2: given more than once; only one is allowed")]
     [InlineData(Good + " --tos 256", "--tos 256: must be " + TypeOfService)]
     [InlineData(Good + " --tos 1", "--tos 1: must be " + TypeOfService)]
     [InlineData(Good + " --tos 0x", "--tos 0x: must be " + TypeOfService)]
@@ -200,7 +200,7 @@ public class UpCommandTests
         {
             Assert.Equal(dashed!.Vtep, other!.Vtep);
             Assert.Equal(dashed.Segments, other.Segments);
-            Assert.Equal(dashed.Remotes, other.Remotes);
+            Assert.Equal(dashed.Devices[0].Remotes, other.Devices[0].Remotes);
         });
         Assert.Equal((8472, false), (dashed!.Vtep.Port, dashed.Vtep.UdpChecksum));
         var segment = Assert.Single(dashed.Segments);
@@ -228,7 +228,7 @@ public class UpCommandTests
     public void An_options_value_may_look_like_an_option()
     {
         Assert.Empty(Read("up vx0 vni 1 local 192.0.2.1 bridge local netns proxy".Split(' '), out var options));
-        Assert.Equal(("local", "proxy"), (options!.Bridge, options.NetworkNamespace));
+        Assert.Equal(("local", "proxy"), (options!.Devices[0].Bridge, options.Devices[0].NetworkNamespace));
     }
 
     [Fact]
@@ -249,7 +249,7 @@ public class UpCommandTests
     public void An_address_after_a_colon_keeps_its_own()
     {
         Assert.Empty(Read("up vx0 --vni 1 --local:2001:db8::1 --remote=2001:db8::2".Split(' '), out var options));
-        Assert.Equal(("2001:db8::1", "2001:db8::2"), (options!.Vtep.Local.ToString(), Assert.Single(options.Remotes).ToString()));
+        Assert.Equal(("2001:db8::1", "2001:db8::2"), (options!.Vtep.Local.ToString(), Assert.Single(options.Devices[0].Remotes).ToString()));
     }
 
     [Fact]

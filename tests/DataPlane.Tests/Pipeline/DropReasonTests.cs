@@ -18,7 +18,12 @@ public sealed class DropReasonTests
     [MemberData(nameof(All))]
     public void Every_reason_is_reached_and_counted_once(DropReason reason)
     {
-        using var host = new Host(options => options with { Strict = reason == DropReason.ReservedBits });
+        using var host = new Host(options => options with
+        {
+            Strict = reason == DropReason.ReservedBits,
+            Policy = reason == DropReason.PolicyDenied ? new GroupPolicy(1) : null,
+            AcceptedGroups = reason == DropReason.PolicyDenied ? new PolicyGroups([(1, 1)]) : null,
+        });
         Provoke(host, reason);
         foreach (var other in Enum.GetValues<DropReason>())
         {
@@ -58,6 +63,9 @@ public sealed class DropReasonTests
                 host.Underlay.Feed(datagram, Segments.Address(1));
                 host.Decapsulation.Run(host.Underlay, Segments.Address(1), 0);
                 return;
+            case DropReason.PolicyDenied:
+                host.Receive(2, datagram);
+                return;
             case DropReason.OwnMac:
                 host.Segment.DeviceMac = MacAddress.FromValue(Station);
                 host.Receive(2, datagram);
@@ -96,6 +104,12 @@ public sealed class DropReasonTests
                 host.FloodTo(2);
                 host.Tap.Feed(frame, new OffloadFacts(true, (ushort)frame.Length, 0));
                 host.Send();
+                return;
+            case DropReason.ExceedsPathMtu:
+                host.FloodTo(2);
+                host.Segment.IsBridgePort = true;
+                foreach (var remote in host.Segment.Remotes.All) remote.PathMtu = new PathMtu(1400, PathMtuOrigin.Link);
+                host.Send(Craft.Ethernet(Station + 1, Station, 0x0800, Craft.IPv4(0x0A010001, 0x0A010002, 17, Craft.Fill(1400), fragment: 0x4000)));
                 return;
             case DropReason.NoRoute or DropReason.TooBig or DropReason.WouldBlock or DropReason.Rejected:
                 host.FloodTo(2);

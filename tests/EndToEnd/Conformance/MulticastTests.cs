@@ -161,9 +161,11 @@ public sealed class MulticastTests(ITestOutputHelper output) : ConformanceTest(o
         var lab = NewLab(family);
         var (d, a) = (lab.AddHost("d"), lab.AddHost("a"));
         lab.JoinBySwitch(d, a);
-        List<string> words = [.. Enumerable.Range(1, Segments).Select(i => $"g{i}-d:{i}"), "--local", $"{d.Address}", "--dev", Host.UnderlayDevice, "--workers", $"{workers}"];
-        for (var i = 1; i <= Segments; i++) words.AddRange(["--group", $"{GroupOf(family, i)}"]);
-        var process = SleeveProgram.Up(d, words);
+        var file = Path.GetTempFileName();
+        var segments = Enumerable.Range(1, Segments).Select(i => $$"""{ "ifname": "g{{i}}-d", "vni": {{i}}, "group": "{{GroupOf(family, i)}}" }""");
+        File.WriteAllText(file, $$"""{ "local": "{{d.Address}}", "dev": "{{Host.UnderlayDevice}}", "workers": {{workers}}, "segments": [{{string.Join(", ", segments)}}] }""");
+        var process = SleeveProgram.Up(d, ["--config", file]);
+        File.Delete(file);
         using var peer = new UnderlayPeer(a);
         GroupPeer.LetSend(peer, a);
         var ports = Enumerable.Range(1, Segments).Select(i => lab.Own(new RawPort(d, $"g{i}-d"))).ToArray();

@@ -1,0 +1,136 @@
+using Sleeve.Control.Host;
+using Sleeve.DataPlane.Forwarding;
+using Sleeve.DataPlane.Wire;
+
+namespace Sleeve.Control.Up;
+
+/// <summary>How path MTUs are kept.</summary>
+internal sealed record PathMtuOptions
+{
+    /// <summary>Seconds after which a learned path MTU is forgotten if nothing else is said: RFC 1191, section 6.3, and the kernel's own.</summary>
+    public const int DefaultTimeToLive = 600;
+
+    /// <summary>Seconds after which a learned path MTU is forgotten (--pmtu-ttl), 1 to 86400. Default 600.</summary>
+    public int TimeToLiveSeconds { get; init; } = DefaultTimeToLive;
+}
+
+/// <summary>
+/// Keeps the path MTU of every remote of every segment: from the route to it, followed as links, addresses and routes change; from what the kernel
+/// learned of it by ICMP; remotes that are learned at run time within a second.
+/// </summary>
+internal sealed class PathMtuKeeper : IDisposable
+{
+    // Read again in each turn, one after the other: what the kernel learns it does not notify of.
+    private const int ReadAgain = 64;
+
+    private readonly IReadOnlyCollection<Segment> _segments;
+    private readonly RouteNetlink _host;
+    private readonly RouteMtuReader _reader;
+    private readonly PathMtuOptions _options;
+    private readonly Func<long> _clock;
+    private readonly Dictionary<InternetAddress, Path> _paths = [];
+    private readonly List<InternetAddress> _addresses = [];
+    private RouteMonitor? _monitor;
+    private int _next;
+
+    private PathMtuKeeper(IReadOnlyCollection<Segment> segments, InternetAddress local, PathMtuOptions options, Func<long> clock)
+    {
+        _segments = segments;
+        _options = options;
+        _clock = clock;
+        _host = RouteNetlink.Open();
+        _reader = new RouteMtuReader(_host, local);
+    }
+
+    /// <summary>Reads everything once, in the calling thread's namespace, and goes on watching.</summary>
+    /// <param name="segments">Whose remotes.</param>
+    /// <param name="local">The address that datagrams are sent from; unspecified for any.</param>
+    /// <param name="options">How.</param>
+    /// <param name="clock">Milliseconds.</param>
+    /// <param name="onFault">Called if watching failed: path MTUs stay as they are then.</param>
+    public static PathMtuKeeper Start(
+        IReadOnlyCollection<Segment> segments, InternetAddress local, PathMtuOptions options, Func<long> clock, Action<IOException> onFault)
+    {
+        var keeper = new PathMtuKeeper(segments, local, options, clock);
+        try
+        {
+            keeper.Turn(changed: true);
+            keeper._monitor = RouteMonitor.Start(keeper.Turn, onFault);
+            return keeper;
+        }
+        catch (IOException)
+        {
+            keeper.Dispose();
+            throw;
+        }
+    }
+
+    private void Turn(bool changed)
+    {
+        var now = _clock();
+        Collect();
+        if (changed) _reader.Forget();
+        for (var i = 0; i < _addresses.Count; i++)
+        {
+            var address = _addresses[i];
+            var isNext = (i - _next + _addresses.Count) % _addresses.Count < ReadAgain;
+            if (!_paths.TryGetValue(address, out var path)) _paths[address] = path = new Path();
+            else if (!changed && !isNext) continue;
+            path.Update(_reader.Read(address), address, now, _options.TimeToLiveSeconds * 1000L);
+        }
+
+        _next = _addresses.Count == 0 ? 0 : (_next + ReadAgain) % _addresses.Count;
+        foreach (var segment in _segments)
+            foreach (var remote in segment.Remotes.All)
+                if (_paths.TryGetValue(remote.Address.Address, out var path) && remote.PathMtu != path.Mtu) remote.PathMtu = path.Mtu;
+    }
+
+    // The addresses of all remotes there are now, each once; paths to others are forgotten.
+    private void Collect()
+    {
+        _addresses.Clear();
+        var seen = new HashSet<InternetAddress>();
+        foreach (var segment in _segments)
+            foreach (var remote in segment.Remotes.All)
+                if (!remote.IsNull && !remote.IsSelf && seen.Add(remote.Address.Address)) _addresses.Add(remote.Address.Address);
+        if (_paths.Count == _addresses.Count) return;
+        foreach (var gone in _paths.Keys.Where(address => !seen.Contains(address)).ToArray()) _paths.Remove(gone);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _monitor?.Dispose();
+        _host.Dispose();
+    }
+
+    // What is known of the path to one address.
+    private sealed class Path
+    {
+        private int _learned;
+        private long _learnedUntil;
+
+        public PathMtu Mtu { get; private set; }
+
+        public void Update(RouteMtu route, InternetAddress address, long now, long timeToLive)
+        {
+            // As long as the kernel refuses to send more, so must we; and no shorter than asked for.
+            if (route.Learned > 0)
+            {
+                if (route.Learned != _learned || now >= _learnedUntil) _learnedUntil = now + timeToLive;
+                _learned = route.Learned;
+            }
+            else if (now >= _learnedUntil)
+            {
+                _learned = 0;
+            }
+
+            var (bytes, origin) = (route.Link, PathMtuOrigin.Link);
+            // A metric above the interface's MTU promises what the interface cannot carry.
+            if (route.Route > 0 && (bytes == 0 || route.Route < bytes)) (bytes, origin) = (route.Route, PathMtuOrigin.Route);
+            var floor = address.IsIPv4 ? PacketTooBig.LeastIPv4Mtu : PacketTooBig.LeastIPv6Mtu;
+            if (_learned > 0 && Math.Max(_learned, floor) < bytes) (bytes, origin) = (Math.Max(_learned, floor), PathMtuOrigin.Learned);
+            Mtu = bytes == 0 ? default : new PathMtu(bytes, origin);
+        }
+    }
+}

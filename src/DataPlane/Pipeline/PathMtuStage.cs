@@ -1,0 +1,75 @@
+using Sleeve.DataPlane.Buffers;
+using Sleeve.DataPlane.Forwarding;
+using Sleeve.DataPlane.Wire;
+
+namespace Sleeve.DataPlane.Pipeline;
+
+/// <summary>
+/// What becomes of an inner packet that does not fit the path to its VTEP in one piece, as in the kernel's device: whoever asked for it not to be
+/// fragmented (IPv4 with DF, and IPv6) is answered by ICMP as if a router on the way had; from a bridge port the packet is not sent then, else it is
+/// sent all the same. All others are sent, and fragmented on the underlay. One thread; nothing is allocated.
+/// </summary>
+internal sealed class PathMtuStage
+{
+    // A sender that listens needs one a connection; a window of one that does not is told a few times too often.
+    private const int RepliesPerSecond = 1000;
+    private const int Burst = 100;
+
+    private readonly FrameBatch _replies = new(capacity: 1);
+    private long _thousandths = Burst * 1000;
+    private long _filledAtMilliseconds;
+
+    /// <summary>Judges a packet for which <see cref="Remote.IsTooLong"/> is true, or the segments of a super-frame.</summary>
+    /// <param name="port">Where it came from.</param>
+    /// <param name="frame">Its bytes.</param>
+    /// <param name="headers">Where its headers stand.</param>
+    /// <param name="frameLength">Bytes from the Ethernet header to the end of the IP packet, or of a segment.</param>
+    /// <param name="remote">Where it goes.</param>
+    /// <param name="count">Frames that it stands for.</param>
+    /// <param name="nowMilliseconds">The clock.</param>
+    /// <returns>True if it is not to be sent; it is counted as dropped then.</returns>
+    internal bool Refuses(SegmentPort port, ReadOnlySpan<byte> frame, in InnerHeaders headers, int frameLength, Remote remote, int count, long nowMilliseconds)
+    {
+        // A tag is not counted, as in the kernel's device: what is too long only for its sake is sent.
+        var mtu = remote.InnerMtu;
+        if (frameLength - headers.NetworkOffset <= mtu || !PacketTooBig.IsAnswerable(frame, headers, mtu)) return false;
+        if (MayReply(nowMilliseconds)) Reply(port, frame, headers, mtu);
+        if (!port.Segment.IsBridgePort) return false;
+        port.Counters.DropOut(DropReason.ExceedsPathMtu, count);
+        return true;
+    }
+
+    /// <summary>Lowers the maximum segment size of a TCP connection that is being opened, where the segment's options say so.</summary>
+    /// <param name="port">The segment; its option is not 0.</param>
+    /// <param name="frame">The frame, changed in place.</param>
+    /// <param name="headers">Where its headers stand.</param>
+    /// <param name="remote">The VTEP that the other end is behind; null if it is not known.</param>
+    /// <param name="isChecksumUnfinished">Whether somebody else still finishes the checksum.</param>
+    internal static void ClampSegmentSize(SegmentPort port, Span<byte> frame, in InnerHeaders headers, Remote? remote, bool isChecksumUnfinished)
+    {
+        if (!MaximumSegmentSize.IsOpening(frame, headers)) return;
+        var limit = port.Segment.Options.MssClamp;
+        if (limit == SegmentOptions.MssClampAuto)
+            limit = Math.Min(port.Segment.Mtu, remote?.InnerMtu ?? int.MaxValue) - MaximumSegmentSize.Headers(headers.IsIPv4);
+        // Nobody can do with less than this; a path that narrow is for the kernel to fragment.
+        limit = Math.Clamp(limit, SegmentOptions.LeastMss, ushort.MaxValue);
+        if (MaximumSegmentSize.TryLower(frame, headers, (ushort)limit, isChecksumUnfinished)) port.Counters.Count(Counter.MssClamped);
+    }
+
+    private void Reply(SegmentPort port, ReadOnlySpan<byte> frame, in InnerHeaders headers, int mtu)
+    {
+        _replies.Clear();
+        var length = PacketTooBig.Write(_replies.Room(0), frame, headers, mtu);
+        if (port.Tap.Send(_replies, _replies.Add(length), []) == TapStatus.Sent) port.Counters.Count(Counter.PmtuReplies);
+    }
+
+    private bool MayReply(long nowMilliseconds)
+    {
+        var passed = Math.Clamp(nowMilliseconds - _filledAtMilliseconds, 0, 1000L * Burst / RepliesPerSecond);
+        _filledAtMilliseconds = nowMilliseconds;
+        _thousandths = Math.Min(_thousandths + (passed * RepliesPerSecond), Burst * 1000);
+        if (_thousandths < 1000) return false;
+        _thousandths -= 1000;
+        return true;
+    }
+}
