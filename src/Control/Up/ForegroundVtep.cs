@@ -152,8 +152,6 @@ internal sealed class ForegroundVtep : IAsyncDisposable
     private VtepOptions WithUnderlayTap(RouteNetlink host, VtepOptions options)
     {
         if (options.TransmitOffload is TransmitOffload.UdpGso or TransmitOffload.None) return options;
-        // Forwarding goes by the route, whatever interface was asked for.
-        if (_underlayLink is { } link) return options with { UnderlayTapRefusal = $"--dev {link.Name} fixes the interface, and super-frames would be routed" };
         _underlayDevice = UnderlayDevice.TryMake(host, options.Local.IsIPv4, out var refusal);
         return options with { UnderlayTap = _underlayDevice?.Options, UnderlayTapRefusal = refusal };
     }

@@ -212,7 +212,7 @@ public sealed class UdpUnderlay : IUnderlay, IDisposable
     {
         refusal = null;
         if (options.TransmitOffload is Pipeline.TransmitOffload.None or Pipeline.TransmitOffload.UdpGso) return null;
-        if (options.UnderlayTap is { } tap) return UnderlayTap.TryOpen(tap, out refusal);
+        if (options.UnderlayTap is { } tap) return UnderlayTap.TryOpen(tap, options.InterfaceIndex, out refusal);
         refusal = options.UnderlayTapRefusal;
         return null;
     }

@@ -197,7 +197,7 @@ public sealed class MulticastTests(ITestOutputHelper output) : ConformanceTest(o
         var (d, a) = (lab.AddHost("d"), lab.AddHost("a"));
         lab.JoinBySwitch(d, a);
         var group = GroupOf(family);
-        SleeveProgram.Up(d, ["s1-d:1", "s2-d:2", "--dev", Host.UnderlayDevice, "--group", $"{group}"]);
+        var process = SleeveProgram.Up(d, ["s1-d:1", "s2-d:2", "--dev", Host.UnderlayDevice, "--group", $"{group}"]);
         using var peer = new UnderlayPeer(a);
         GroupPeer.LetSend(peer, a);
         using var port1 = new RawPort(d, "s1-d");
@@ -210,6 +210,8 @@ public sealed class MulticastTests(ITestOutputHelper output) : ConformanceTest(o
         Assert.Equal([], port2.ReceiveUntil(frame));
         d.Run("ip link set s2-d down");
         Wait.Until(() => !IsJoined(d, group), "the group to be left by the last of its segments");
+        process.Signal();
+        Assert.True(process.WaitForExit(Wait.Soon));
     }
 
     [SkippableTheory]
@@ -238,6 +240,35 @@ public sealed class MulticastTests(ITestOutputHelper output) : ConformanceTest(o
         a.Run($"ip neigh flush dev {pair.One.Device}");
         Traffic.WaitForPing(b, Pair.Overlay1);
         Traffic.WaitForPing(a, Pair.Overlay2);
+    }
+
+    [SkippableFact]
+    public void Super_frames_go_whole_only_by_the_interface_that_was_asked_for()
+    {
+        DiffersFromKernel();
+        Requirements.TunnelOffload();
+        var lab = NewLab();
+        var (a, b) = (lab.AddHost("a"), lab.AddHost("b"));
+        Lab.JoinDirectly(a, b);
+        // A second link, which the route prefers.
+        a.Run($"ip link add u1 type veth peer name u1 netns {b.Namespace}");
+        foreach (var (host, other) in new[] { (a, b), (b, a) })
+        {
+            host.Run("ip link set u1 up");
+            host.Run($"ip route add {other.Address}/32 dev u1");
+            host.InNamespace(() => File.WriteAllText("/proc/sys/net/ipv4/conf/all/rp_filter", "0"));
+            foreach (var device in new[] { "u0", "u1" }) host.InNamespace(() => File.WriteAllText($"/proc/sys/net/ipv4/conf/{device}/rp_filter", "0"));
+        }
+
+        using var capture = new Capture(a, "u0");
+        var process = SleeveProgram.Up(a, Command.Split($"vx100-a --vni 100 --local {a.Address} --remote {b.Address} --dev u0 --address {Pair.Overlay1}/24 --tx-offload tunnel-gso"));
+        Vtep.Start(VtepKind.Kernel, b, new VtepOptions { Remotes = [a.Address], Addresses = [$"{Pair.Overlay2}/24"] });
+        Traffic.TransferByTcp(a, b, Pair.Overlay2, 20_000_000);
+        Assert.True(capture.Vxlan().Where(p => p.Source.Equals(a.Address)).Sum(p => (long)p.Payload.Length) > 20_000_000);
+        Assert.Contains("by another interface than --dev", SleeveProgram.Run(a, "stats dev vx100-a").Ok(), StringComparison.Ordinal);
+        a.Run($"ip route del {b.Address}/32 dev u1");
+        process.Signal();
+        Assert.True(process.WaitForExit(Wait.Soon));
     }
 
     // RFC 1112, section 6.4; RFC 2464, section 7.
