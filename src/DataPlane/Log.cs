@@ -18,4 +18,7 @@ internal static partial class Log
 
     [LoggerMessage(4, LogLevel.Warning, "tx-offload is {Offload} now ({Reason})")]
     internal static partial void OffloadChanged(ILogger logger, string offload, string reason);
+
+    [LoggerMessage(5, LogLevel.Warning, "{Segment}: {Frames} frames {What} (last {Station}); {Option} N sets the limit, off lifts it")]
+    internal static partial void GuardMet(ILogger logger, string segment, long frames, string what, MacAddress station, string option);
 }

@@ -20,8 +20,10 @@ public sealed class Vtep : IDisposable
     private readonly StrangerLog _strangers = new();
     private readonly Worker[] _workers;
     private readonly FlowSteering _steering;
+    private readonly ulong _hashKey = BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(8));
     private readonly Timer _housekeeping;
     private TransmitOffload _loggedOffload;
+    private bool _isCapturing;
     private readonly Lock _commands = new();
     private readonly Dictionary<Vni, VtepSegment> _segments = [];
     private readonly GroupMemberships _groups;
@@ -51,11 +53,10 @@ public sealed class Vtep : IDisposable
 
     private void OpenWorkers()
     {
-        var hashKey = BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(8));
         try
         {
             for (var i = 0; i < _workers.Length; i++)
-                _workers[i] = new Worker(i, new UdpUnderlay(Options, static () => NowMilliseconds, i, _workers.Length), hashKey, _strangers, OnWorkerFailure);
+                _workers[i] = new Worker(i, new UdpUnderlay(Options, static () => NowMilliseconds, i, _workers.Length), _hashKey, _strangers, OnWorkerFailure);
         }
         catch
         {
@@ -138,6 +139,51 @@ public sealed class Vtep : IDisposable
     /// <summary>Counters of datagrams that no segment could be found for.</summary>
     public Counters Unassigned => Counters.Sum(_workers.Select(static worker => worker.Decapsulation.Unassigned));
 
+    /// <summary>Makes something that takes frames through the workers' own stages without consequences.</summary>
+    public FrameTrial NewTrial() => new(_hashKey);
+
+    /// <summary>Which worker the frames of a flow would have that the host sends into a TAP.</summary>
+    /// <returns>Null if the kernel chooses by a rule of its own.</returns>
+    public int? WorkerOf(VtepSegment segment, ReadOnlySpan<byte> frame)
+    {
+        ArgumentNullException.ThrowIfNull(segment);
+        if (_workers.Length == 1) return 0;
+        if (segment.Queues == 1) return (int)(segment.Segment.Options.Vni.Value % (uint)_workers.Length);
+        return segment.IsSteered ? _steering.QueueOf(frame) : null;
+    }
+
+    /// <summary>Starts to copy packets for somebody to look at.</summary>
+    /// <param name="only">The segment of interest; null for all, and datagrams of no segment.</param>
+    /// <param name="snapLength">Bytes of each packet that are kept.</param>
+    /// <returns>Null if somebody captures already.</returns>
+    public CaptureSession? TryCapture(VtepSegment? only, int snapLength)
+    {
+        lock (_commands)
+        {
+            if (_isCapturing) return null;
+            _isCapturing = true;
+            var rings = new CaptureRing[_workers.Length];
+            for (var i = 0; i < rings.Length; i++)
+                rings[i] = new CaptureRing(CaptureSession.NowNanoseconds, only?.Segment.Options.Vni.Value, snapLength, Options.Local, Options.Port);
+            SetCapture(rings);
+            return new CaptureSession(rings, () =>
+            {
+                lock (_commands)
+                {
+                    SetCapture(null);
+                    _isCapturing = false;
+                }
+            });
+        }
+    }
+
+    private void SetCapture(CaptureRing[]? rings)
+    {
+        for (var i = 0; i < _workers.Length; i++) _workers[i].SetCapture(rings?[i]);
+        foreach (var segment in _segments.Values)
+            for (var i = 0; i < segment.Ports.Count; i++) ((TapPort)segment.Ports[i].Tap).SetCapture(rings?[i], segment.Segment.Options.Vni.Value);
+    }
+
     /// <summary>Starts to move frames. What came in since the sockets were opened waits in their queues; call it once, after the first segments.</summary>
     public void Start()
     {
@@ -213,6 +259,8 @@ public sealed class Vtep : IDisposable
         {
             var aged = segment.Segment.Fdb.AgeOut(NowMilliseconds);
             if (aged > 0) Log.AgedOut(_logger, segment.Segment.Options.Name, aged);
+            foreach (var (limit, frames, last) in segment.GuardLog.TakeNew(segment.Segment.Guards, NowMilliseconds))
+                Log.GuardMet(_logger, segment.Segment.Options.Name, frames, GuardLog.What(limit), last, GuardLog.Option(limit));
         }
 
         var offload = TransmitOffload;

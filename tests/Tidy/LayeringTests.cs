@@ -16,8 +16,9 @@ public sealed partial class LayeringTests
     [InlineData("Buffers", "Wire Interop")]
     [InlineData("Offload", "Wire Buffers Interop")]
     [InlineData("Events", "Wire")]
-    [InlineData("Forwarding", "Wire Events")]
-    [InlineData("Pipeline", "Wire Events Buffers Offload Forwarding Interop")]
+    [InlineData("Guards", "Wire Events")]
+    [InlineData("Forwarding", "Wire Events Guards")]
+    [InlineData("Pipeline", "Wire Events Guards Buffers Offload Forwarding Interop")]
     [InlineData("Interop", "")]
     public void A_layer_knows_only_those_below_it(string layer, string below)
     {
@@ -47,6 +48,7 @@ public sealed partial class LayeringTests
     [InlineData("Buffers")]
     [InlineData("Offload")]
     [InlineData("Events")]
+    [InlineData("Guards")]
     [InlineData("Forwarding")]
     public void Neither_clock_nor_socket_nor_thread_below_the_pipeline(string layer) => AssertNone(
         SourceTree.Under("src/DataPlane/" + layer), @"\b(DateTime|DateTimeOffset|Stopwatch|TickCount64|TickCount|TimeProvider|Socket|Thread|Task|async|await)\b(?!\s*=)");

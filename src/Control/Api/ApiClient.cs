@@ -51,12 +51,25 @@ internal sealed class ApiClient : IDisposable
         return await ReadAsync(response, answer);
     }
 
+    /// <summary>Asks something that takes more words than a path has.</summary>
+    /// <exception cref="HostException">It was refused, with the reason.</exception>
+    public async Task<TAnswer> PostAsync<T, TAnswer>(string path, T body, JsonTypeInfo<T> type, JsonTypeInfo<TAnswer> answer)
+    {
+        using var response = await SendAsync(new HttpRequestMessage(HttpMethod.Post, path) { Content = JsonContent.Create(body, type) });
+        return await ReadAsync(response, answer);
+    }
+
     /// <summary>Asks for a removal.</summary>
     /// <exception cref="HostException">It was refused, with the reason.</exception>
     public async Task DeleteAsync(string path)
     {
         using var response = await SendAsync(new HttpRequestMessage(HttpMethod.Delete, path));
     }
+
+    /// <summary>Asks for an answer that comes bit by bit, until the other side ends it.</summary>
+    /// <exception cref="HostException">It cannot be had, with the reason.</exception>
+    public async Task<Stream> GetStreamAsync(string path) =>
+        await (await SendAsync(new HttpRequestMessage(HttpMethod.Get, path), HttpCompletionOption.ResponseHeadersRead)).Content.ReadAsStreamAsync();
 
     /// <summary>Reads an answer line by line as it comes, until the other side ends it.</summary>
     /// <exception cref="HostException">It cannot be had, with the reason.</exception>

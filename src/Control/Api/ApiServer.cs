@@ -60,6 +60,8 @@ internal sealed class ApiServer : IAsyncDisposable
             kestrel.Limits.MaxRequestBodySize = MaxBodyBytes;
             kestrel.Limits.MaxConcurrentConnections = MaxConnections;
             kestrel.AddServerHeader = false;
+            // Whoever captures may look at a packet for as long as it likes.
+            kestrel.Limits.MinResponseDataRate = null;
             foreach (var path in paths) kestrel.ListenUnixSocket(path);
         });
 
@@ -87,10 +89,7 @@ internal sealed class ApiServer : IAsyncDisposable
             };
             return WriteAsync(pages.HttpContext, new ProblemJson(title, status, detail));
         });
-        FdbRoutes.Map(application, state);
-        NeighbourRoutes.Map(application, state);
-        StatsRoutes.Map(application, state);
-        EventRoutes.Map(application, state, application.Lifetime.ApplicationStopping);
+        MapRoutes(application, state);
 
         var server = new ApiServer(application, paths);
         // The kernel makes the socket file as Kestrel binds; without group and others from the first moment.
@@ -113,6 +112,16 @@ internal sealed class ApiServer : IAsyncDisposable
 
         foreach (var path in paths) File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite);
         return server;
+    }
+
+    private static void MapRoutes(WebApplication application, VtepState state)
+    {
+        FdbRoutes.Map(application, state);
+        NeighbourRoutes.Map(application, state);
+        StatsRoutes.Map(application, state);
+        ExplainRoutes.Map(application, state);
+        CaptureRoutes.Map(application, state, application.Lifetime.ApplicationStopping);
+        EventRoutes.Map(application, state, application.Lifetime.ApplicationStopping);
     }
 
     /// <summary>Stops and removes the socket files.</summary>

@@ -19,8 +19,12 @@ internal sealed record FdbEntryJson(
 /// <param name="Dev">The TAP; left out where the request names it.</param>
 /// <param name="Lladdr">Its MAC.</param>
 /// <param name="Router">True if it is a router; left out otherwise.</param>
-/// <param name="State">Always "PERMANENT".</param>
-internal sealed record NeighbourJson(string? Dst, string? Dev, string? Lladdr, bool? Router, IReadOnlyList<string>? State);
+/// <param name="State">"PERMANENT"; "REACHABLE" if it was heard, "FAILED" if two stations claim it in turns.</param>
+internal sealed record NeighbourJson(string? Dst, string? Dev, string? Lladdr, bool? Router, IReadOnlyList<string>? State)
+{
+    /// <summary>Where it was heard, "local" or "remote"; left out of what an operator set.</summary>
+    public string? Learned { get; init; }
+}
 
 /// <summary>How many entries a flush removed.</summary>
 internal sealed record FlushJson(int Removed);
@@ -44,9 +48,11 @@ internal sealed record DropJson(string Direction, string Reason, long Count, str
 /// <param name="TxDropped">Datagrams for it that could not be sent.</param>
 /// <param name="Pmtu">Bytes of the largest outer IP packet that reaches it whole; left out if nothing is known.</param>
 /// <param name="PmtuFrom">Where that comes from: "link", "route", "learned", "probe", or "default" if nothing is known.</param>
+/// <param name="PmtuProbed">Bytes that the last probe of the path found; left out without one.</param>
+/// <param name="PmtuProbe">How sure it is: "confirmed", "unconfirmed", "black-hole" or "unreachable"; left out without one.</param>
 internal sealed record RemoteJson(
     string Dst, int Port, long Vni, bool Configured, long TxDatagrams, long TxBytes, long RxDatagrams, long RxBytes, long TxDropped,
-    int? Pmtu, string PmtuFrom);
+    int? Pmtu, string PmtuFrom, int? PmtuProbed, string? PmtuProbe);
 
 /// <summary>State and counters of one segment.</summary>
 /// <param name="Ifname">Its TAP.</param>
@@ -217,5 +223,8 @@ internal sealed record ProblemJson(string Title, int Status, string? Detail);
 [JsonSerializable(typeof(IReadOnlyList<VtepStatsJson>))]
 [JsonSerializable(typeof(EventJson))]
 [JsonSerializable(typeof(ConfigReportJson))]
+[JsonSerializable(typeof(ExplainRequestJson))]
+[JsonSerializable(typeof(ExplainJson))]
+[JsonSerializable(typeof(IReadOnlyList<ExplainJson>))]
 [JsonSerializable(typeof(ProblemJson))]
 internal sealed partial class ApiJson : JsonSerializerContext;

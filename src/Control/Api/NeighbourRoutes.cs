@@ -1,6 +1,7 @@
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
+using Sleeve.DataPlane;
 using Sleeve.DataPlane.Forwarding;
 using Sleeve.DataPlane.Wire;
 
@@ -10,6 +11,8 @@ namespace Sleeve.Control.Api;
 internal static class NeighbourRoutes
 {
     private static readonly string[] Permanent = ["PERMANENT"];
+    private static readonly string[] Reachable = ["REACHABLE"];
+    private static readonly string[] Failed = ["FAILED"];
 
     /// <summary>Adds the routes.</summary>
     public static void Map(IEndpointRouteBuilder routes, VtepState state)
@@ -28,7 +31,11 @@ internal static class NeighbourRoutes
     }
 
     private static IReadOnlyList<NeighbourJson> Show(NeighbourTable table) =>
-        [.. table.Snapshot().Select(static entry => new NeighbourJson(entry.Address.ToString(), null, entry.Mac.ToString(), entry.IsRouter ? true : null, Permanent))];
+    [
+        .. table.Snapshot().Select(static entry => new NeighbourJson(entry.Address.ToString(), null, entry.Mac.ToString(), entry.IsRouter ? true : null, Permanent)),
+        .. (table.Snooped?.Snapshot(Vtep.NowMilliseconds) ?? []).Select(static heard =>
+            new NeighbourJson(heard.Address.ToString(), null, heard.Mac.ToString(), null, heard.IsDuplicate ? Failed : Reachable) { Learned = heard.IsLocal ? "local" : "remote" }),
+    ];
 
     private static IResult Change(VtepState state, string dev, NeighbourJson body, Func<NeighbourTable, Neighbour, TableResult> verb)
     {

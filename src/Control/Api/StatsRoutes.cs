@@ -68,13 +68,15 @@ internal static class StatsRoutes
                 return new RemoteJson(
                     remote.Address.Address.ToString(), remote.Address.Port, remote.Vni.Value, remote.IsConfigured,
                     sent.DatagramsSent, sent.BytesSent, sent.DatagramsReceived, sent.BytesReceived, sent.Drops,
-                    remote.PathMtu.Bytes == 0 ? null : remote.PathMtu.Bytes, Naming.ConvertName(remote.PathMtu.Origin.ToString()));
+                    remote.PathMtu.Bytes == 0 ? null : remote.PathMtu.Bytes, Naming.ConvertName(remote.PathMtu.Origin.ToString()),
+                    remote.ProbeVerdict is null ? null : remote.ProbedMtu, remote.ProbeVerdict);
             })],
             segment.Options.Group?.ToString(),
             segment.Options.Group is null ? null : vtep.IsInGroup(attached));
     }
 
-    private static List<DropJson> DropsOf(Counters counters)
+    /// <summary>What was dropped, by direction and reason.</summary>
+    public static IReadOnlyList<DropJson> DropsOf(Counters counters)
     {
         var drops = new List<DropJson>();
         foreach (var reason in Enum.GetValues<DropReason>())

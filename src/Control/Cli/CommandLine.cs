@@ -25,6 +25,8 @@ internal static class CommandLine
             NeighCommand.Create(),
             StatsCommand.Create(),
             MonitorCommand.Create(),
+            ExplainCommand.Create(),
+            CaptureCommand.Create(),
             ConfigCommand.Create(),
             DemoCommand.Create(),
         };

@@ -73,7 +73,8 @@ internal static class NeighCommand
     {
         var device = entry.Dev is null ? "" : $" dev {entry.Dev}";
         var router = entry.Router == true ? " router" : "";
-        return $"{entry.Dst}{device} lladdr {entry.Lladdr}{router} {string.Join(' ', entry.State ?? [])}";
+        var learned = entry.Learned switch { null => "", "local" => " learned local", _ => " learned" };
+        return $"{entry.Dst}{device} lladdr {entry.Lladdr}{router}{learned} {string.Join(' ', entry.State ?? [])}";
     }
 
     private static Command CreateChange(string verb, string description)

@@ -103,7 +103,9 @@ internal static class StatsCommand
             table.AddRow(
                 remote.Dst, Number(remote.Port), Number(remote.Vni), remote.Configured ? "configured" : "learned",
                 remote.Pmtu is { } mtu ? Number(mtu) : "", "tx", Number(remote.TxDatagrams), Number(remote.TxBytes), Number(remote.TxDropped));
-            table.AddRow("", "", "", "", remote.PmtuFrom, "rx", Number(remote.RxDatagrams), Number(remote.RxBytes), "");
+            // Below the number, where it comes from, and what a probe said.
+            var from = remote.PmtuProbe is null ? remote.PmtuFrom : $"{remote.PmtuFrom}; probed {remote.PmtuProbed} {remote.PmtuProbe}";
+            table.AddRow("", "", "", "", from, "rx", Number(remote.RxDatagrams), Number(remote.RxBytes), "");
         }
 
         AnsiConsole.Write(new Padder(table, new Padding(4, 0, 0, 0)));

@@ -97,6 +97,8 @@ internal static class UpCommand
         foreach (var flag in (ReadOnlySpan<Option<bool>>)[
             Learning, NoLearning, Proxy, NoProxy, UdpChecksum, NoUdpChecksum, Zero6Transmit, NoZero6Transmit, Zero6Receive, NoZero6Receive, Strict])
             command.Options.Add(flag);
+        foreach (var setting in PathMtuSettings.All) command.Options.Add(setting.Option);
+        GuardSettings.AddTo(command);
         command.WithExamples(Examples);
         command.SetAction(static (result, cancellation) =>
         {
@@ -144,6 +146,7 @@ internal static class UpCommand
             Vtep = vtep,
             Devices = [.. devices.Select(static device => device.Segment)],
             Device = GroupSettings.ReadDevice(reader),
+            PathMtu = PathMtuSettings.Read(reader),
             Socket = reader.Read<string?>(Socket, Words.SocketPath!, null),
         };
         RefuseContradictions(reader, options);
@@ -167,6 +170,7 @@ internal static class UpCommand
             Proxy = reader.ReadFlag(Proxy, NoProxy, fallback: false),
             Admission = reader.Read(Admit, Words.Admission, Admission.Peers),
             Strict = reader.ReadFlag(Strict),
+            MssClamp = PathMtuSettings.ReadSegmentSize(reader),
             Policy = reader.IsGiven(Gbp) ? reader.Read<GroupPolicy>(Gbp, Words.Policy, default) : null,
             AcceptedGroups = reader.Read<PolicyGroups?>(GbpAccept, Words.Groups, null),
             Outer = OuterSettings.Read(reader),
@@ -174,7 +178,7 @@ internal static class UpCommand
         };
         var segment = new UpSegment
         {
-            Segment = shared,
+            Segment = GuardSettings.Apply(shared, reader),
             Remotes = [.. groups.Concat(remotes).Select(static remote => remote.Value)],
             Mtu = reader.IsGiven(Mtu) ? reader.Read(Mtu, Words.Number(68, 65521), 0) : null,
             Addresses = reader.ReadAll<AddressPrefix>(Address, Words.Prefix),

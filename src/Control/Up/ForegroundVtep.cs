@@ -101,7 +101,7 @@ internal sealed class ForegroundVtep : IAsyncDisposable
         foreach (var place in _places.Values) place.SetUp();
         JoinGroups();
         _pathMtus = PathMtuKeeper.Start(
-            [.. _segments.Values.Select(static attached => attached.Segment)], _options.Vtep.Local, _options.PathMtu, static () => Vtep.NowMilliseconds,
+            [.. _segments.Values.Select(static attached => attached.Segment)], new VtepAddress(_options.Vtep.Local, _options.Vtep.Port), _options.PathMtu, static () => Vtep.NowMilliseconds,
             fault => _logger.Say($"watching routes failed: path MTUs stay as they are: {fault.Message}"));
         _vtep.Start();
         _api = await ApiServer.StartAsync(SocketPaths(), new VtepState(_vtep, _segments), _stop.Token);

@@ -12,11 +12,14 @@ internal sealed record PathMtuOptions
 
     /// <summary>Seconds after which a learned path MTU is forgotten (--pmtu-ttl), 1 to 86400. Default 600.</summary>
     public int TimeToLiveSeconds { get; init; } = DefaultTimeToLive;
+
+    /// <summary>Seconds from one probe of a path to the next (--pmtu-probe), 5 to 86400; 0 for none. Default 0.</summary>
+    public int ProbeSeconds { get; init; }
 }
 
 /// <summary>
 /// Keeps the path MTU of every remote of every segment: from the route to it, followed as links, addresses and routes change; from what the kernel
-/// learned of it by ICMP; remotes that are learned at run time within a second.
+/// learned of it by ICMP, and from probes if there are any; remotes that are learned at run time within a second.
 /// </summary>
 internal sealed class PathMtuKeeper : IDisposable
 {
@@ -30,28 +33,32 @@ internal sealed class PathMtuKeeper : IDisposable
     private readonly Func<long> _clock;
     private readonly Dictionary<InternetAddress, Path> _paths = [];
     private readonly List<InternetAddress> _addresses = [];
+    private readonly PathMtuProber? _prober;
+    private readonly ushort _port;
     private RouteMonitor? _monitor;
     private int _next;
 
-    private PathMtuKeeper(IReadOnlyCollection<Segment> segments, InternetAddress local, PathMtuOptions options, Func<long> clock)
+    private PathMtuKeeper(IReadOnlyCollection<Segment> segments, VtepAddress self, PathMtuOptions options, Func<long> clock)
     {
         _segments = segments;
+        _port = self.Port;
         _options = options;
         _clock = clock;
         _host = RouteNetlink.Open();
-        _reader = new RouteMtuReader(_host, local);
+        _reader = new RouteMtuReader(_host, self.Address);
+        if (options.ProbeSeconds > 0) _prober = new PathMtuProber(self.Address, options.ProbeSeconds);
     }
 
     /// <summary>Reads everything once, in the calling thread's namespace, and goes on watching.</summary>
     /// <param name="segments">Whose remotes.</param>
-    /// <param name="local">The address that datagrams are sent from; unspecified for any.</param>
+    /// <param name="self">The address that datagrams are sent from, unspecified for any, and the port that they are sent to.</param>
     /// <param name="options">How.</param>
     /// <param name="clock">Milliseconds.</param>
     /// <param name="onFault">Called if watching failed: path MTUs stay as they are then.</param>
     public static PathMtuKeeper Start(
-        IReadOnlyCollection<Segment> segments, InternetAddress local, PathMtuOptions options, Func<long> clock, Action<IOException> onFault)
+        IReadOnlyCollection<Segment> segments, VtepAddress self, PathMtuOptions options, Func<long> clock, Action<IOException> onFault)
     {
-        var keeper = new PathMtuKeeper(segments, local, options, clock);
+        var keeper = new PathMtuKeeper(segments, self, options, clock);
         try
         {
             keeper.Turn(changed: true);
@@ -76,13 +83,16 @@ internal sealed class PathMtuKeeper : IDisposable
             var isNext = (i - _next + _addresses.Count) % _addresses.Count < ReadAgain;
             if (!_paths.TryGetValue(address, out var path)) _paths[address] = path = new Path();
             else if (!changed && !isNext) continue;
+            path.Probe = _prober?.ResultOf(address);
             path.Update(_reader.Read(address), address, now, _options.TimeToLiveSeconds * 1000L);
         }
+
+        if (_prober is not null) _prober.Targets = [.. _paths.Where(static each => each.Value.Base > 0).Select(each => new ProbeTarget(each.Key, _port, each.Value.Base))];
 
         _next = _addresses.Count == 0 ? 0 : (_next + ReadAgain) % _addresses.Count;
         foreach (var segment in _segments)
             foreach (var remote in segment.Remotes.All)
-                if (_paths.TryGetValue(remote.Address.Address, out var path) && remote.PathMtu != path.Mtu) remote.PathMtu = path.Mtu;
+                if (_paths.TryGetValue(remote.Address.Address, out var path)) path.Apply(remote);
     }
 
     // The addresses of all remotes there are now, each once; paths to others are forgotten.
@@ -100,6 +110,7 @@ internal sealed class PathMtuKeeper : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
+        _prober?.Dispose();
         _monitor?.Dispose();
         _host.Dispose();
     }
@@ -110,7 +121,19 @@ internal sealed class PathMtuKeeper : IDisposable
         private int _learned;
         private long _learnedUntil;
 
-        public PathMtu Mtu { get; private set; }
+        private PathMtu _mtu;
+
+        /// <summary>What the interface or the route takes; 0 without either.</summary>
+        public int Base { get; private set; }
+
+        /// <summary>What a probe found; null without one.</summary>
+        public ProbeResult? Probe { get; set; }
+
+        public void Apply(Remote remote)
+        {
+            if (remote.PathMtu != _mtu) remote.PathMtu = _mtu;
+            if (remote.ProbedMtu != (Probe?.Mtu ?? 0) || remote.ProbeVerdict != Probe?.Verdict) remote.SetProbe(Probe?.Mtu ?? 0, Probe?.Verdict);
+        }
 
         public void Update(RouteMtu route, InternetAddress address, long now, long timeToLive)
         {
@@ -128,9 +151,11 @@ internal sealed class PathMtuKeeper : IDisposable
             var (bytes, origin) = (route.Link, PathMtuOrigin.Link);
             // A metric above the interface's MTU promises what the interface cannot carry.
             if (route.Route > 0 && (bytes == 0 || route.Route < bytes)) (bytes, origin) = (route.Route, PathMtuOrigin.Route);
+            Base = bytes;
             var floor = address.IsIPv4 ? PacketTooBig.LeastIPv4Mtu : PacketTooBig.LeastIPv6Mtu;
             if (_learned > 0 && Math.Max(_learned, floor) < bytes) (bytes, origin) = (Math.Max(_learned, floor), PathMtuOrigin.Learned);
-            Mtu = bytes == 0 ? default : new PathMtu(bytes, origin);
+            if (Probe is { Verdict: not ProbeResult.Unreachable } probe && Math.Max(probe.Mtu, floor) < bytes) (bytes, origin) = (Math.Max(probe.Mtu, floor), PathMtuOrigin.Probe);
+            _mtu = bytes == 0 ? default : new PathMtu(bytes, origin);
         }
     }
 }

@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using Sleeve.DataPlane.Events;
+using Sleeve.DataPlane.Guards;
 using Sleeve.DataPlane.Wire;
 
 namespace Sleeve.DataPlane.Forwarding;
@@ -21,6 +22,12 @@ public enum LearnResult
 
     /// <summary>Learning is off, or the table is at its limit or busy: not learned, but the frame goes on.</summary>
     Skipped,
+
+    /// <summary>Its VTEP has as many stations as it may: not learned, but the frame goes on.</summary>
+    Limited,
+
+    /// <summary>The station moved too often and is held behind another VTEP: the frame must be dropped.</summary>
+    Held,
 }
 
 /// <summary>
@@ -48,6 +55,7 @@ public sealed class ForwardingTable
     private readonly RemoteTable _remotes;
     private readonly VtepAddress _self;
     private readonly EventSource _events;
+    private readonly SegmentGuards _guards;
 
     private readonly DestinationLists _lists = new();
 
@@ -63,12 +71,13 @@ public sealed class ForwardingTable
     // Nobody waits a second time for the same holder of the lock: a flood of new stations would stand still as long as it.
     private volatile bool _impatient;
 
-    internal ForwardingTable(SegmentOptions options, RemoteTable remotes, VtepAddress self, EventSource events)
+    internal ForwardingTable(SegmentOptions options, RemoteTable remotes, VtepAddress self, EventSource events, SegmentGuards guards)
     {
         _options = options;
         _remotes = remotes;
         _self = self;
         _events = events;
+        _guards = guards;
         while (options.AgeingMilliseconds >> _seenShift >= 1 << 30) _seenShift++;
     }
 
@@ -166,19 +175,65 @@ public sealed class ForwardingTable
             var number = _slots.Find(source, out var index);
             var before = number == 0 ? ReplicationList.Empty : _lists.ListOf(number);
             // Another worker may have been faster.
-            if (IsBehind(before, sender)) return LearnResult.Known;
-            if (number != 0 && _lists.KindOf(number) != EntryKind.Dynamic) return LearnResult.Conflict;
-            if (number == 0 && Count >= _options.EntryLimit) return LearnResult.Skipped;
+            var verdict = Judge(number, before, sender);
+            if (verdict is not (LearnResult.Learned or LearnResult.Moved)) return verdict;
             if (!_remotes.TryGetLearned(sender, nowMilliseconds, out var remote) || !_lists.HasRoomFor(remote.Alone, EntryKind.Dynamic)) return LearnResult.Skipped;
+            if (IsHeldBack(source, number != 0, remote, nowMilliseconds) is { } result) return result;
             if (number == 0) Insert(source, EntryKind.Dynamic, remote.Alone, nowMilliseconds);
             else Overwrite(index, EntryKind.Dynamic, remote.Alone, nowMilliseconds);
             var previous = number == 0 ? default : before.First!.Address.Address;
             _events.Publish(number == 0 ? EventKind.Learned : EventKind.Moved, nowMilliseconds, source, previous, sender);
-            return number == 0 ? LearnResult.Learned : LearnResult.Moved;
+            return verdict;
         }
         finally
         {
             _writers.Exit();
+        }
+    }
+
+    // One VTEP alone may fill the table: there is nobody to leave room for.
+    private LearnResult? IsHeldBack(MacAddress source, bool isMove, Remote remote, long nowMilliseconds)
+    {
+        if (_options.VtepLimit is { } limit && remote.Stations >= limit && _remotes.Count > 1)
+        {
+            _guards.Tell(GuardLimit.Stations, 1, nowMilliseconds, source, remote.Address.Address);
+            return LearnResult.Limited;
+        }
+
+        if (!isMove || _guards.Moves is not { } moves) return null;
+        var mayMove = moves.MayMove(source, nowMilliseconds, out var isLast);
+        if (!mayMove || isLast) _guards.Tell(GuardLimit.Moves, mayMove ? 0 : 1, nowMilliseconds, source, remote.Address.Address);
+        return mayMove ? null : LearnResult.Held;
+    }
+
+    /// <summary>What <see cref="Learn"/> would come to, without learning; what only a busy or full table would spoil is left out.</summary>
+    public LearnResult Judge(MacAddress source, InternetAddress sender)
+    {
+        if (!_options.Learning) return LearnResult.Skipped;
+        lock (_writers)
+        {
+            var number = _slots.Find(source, out _);
+            return Judge(number, number == 0 ? ReplicationList.Empty : _lists.ListOf(number), sender);
+        }
+    }
+
+    private LearnResult Judge(int number, ReplicationList before, InternetAddress sender)
+    {
+        if (IsBehind(before, sender)) return LearnResult.Known;
+        if (number != 0) return _lists.KindOf(number) == EntryKind.Dynamic ? LearnResult.Moved : LearnResult.Conflict;
+        return Count >= _options.EntryLimit ? LearnResult.Skipped : LearnResult.Learned;
+    }
+
+    /// <summary>The entry of one MAC, zero for the default destinations; null if there is none.</summary>
+    public ForwardingEntry? Show(MacAddress mac, long nowMilliseconds)
+    {
+        lock (_writers)
+        {
+            var destinations = DestinationsOf(mac, out var kind);
+            if (destinations.Remotes.IsEmpty) return null;
+            var idle = 0L;
+            if (!mac.IsZero && kind == EntryKind.Dynamic && _slots.Find(mac, out var index) != 0) idle = Math.Max(0, IdleAt(_slots, index, nowMilliseconds));
+            return new ForwardingEntry(mac, kind, destinations, idle);
         }
     }
 
@@ -406,15 +461,20 @@ public sealed class ForwardingTable
     {
         var (mac, before) = _slots[index];
         _slots.SeenAt(index) = SeenOf(nowMilliseconds);
+        CountStation(before, -1);
         // Held before the other is let go, which may be the same.
-        _slots.SetNumber(index, mac, _lists.Hold(destinations, kind));
+        var number = _lists.Hold(destinations, kind);
+        _slots.SetNumber(index, mac, number);
+        CountStation(number, 1);
         _lists.Release(before);
     }
 
     private void Insert(MacAddress mac, EntryKind kind, ReplicationList destinations, long nowMilliseconds)
     {
         if ((_count + 1) * 2 > _slots.Capacity) Volatile.Write(ref _slots, _slots.Doubled());
-        _slots.Insert(mac, _lists.Hold(destinations, kind), SeenOf(nowMilliseconds));
+        var number = _lists.Hold(destinations, kind);
+        _slots.Insert(mac, number, SeenOf(nowMilliseconds));
+        CountStation(number, 1);
         Volatile.Write(ref _count, _count + 1);
     }
 
@@ -426,6 +486,12 @@ public sealed class ForwardingTable
         _slots.Remove(index);
         Volatile.Write(ref _count, _count - 1);
         Volatile.Write(ref _version, _version + 1);
+        CountStation(number, -1);
         _lists.Release(number);
+    }
+
+    private void CountStation(int number, int by)
+    {
+        if (_lists.KindOf(number) == EntryKind.Dynamic && _lists.ListOf(number).First is { } first) first.Stations += by;
     }
 }

@@ -17,26 +17,27 @@ public static class NeighbourProxy
     /// <param name="length">Bytes of the frame.</param>
     /// <param name="headers">What was found in it.</param>
     /// <param name="neighbours">What is known.</param>
+    /// <param name="nowMilliseconds">The clock.</param>
     /// <returns>Bytes of the answer, now at the start of <paramref name="buffer"/>; 0 if there is none, and the frame is as it was.</returns>
-    public static int TryAnswer(Span<byte> buffer, int length, in InnerHeaders headers, NeighbourTable neighbours)
+    public static int TryAnswer(Span<byte> buffer, int length, in InnerHeaders headers, NeighbourTable neighbours, long nowMilliseconds = 0)
     {
         // The table knows nothing of VLANs: one address may stand for two stations in two of them.
         if (headers.IsTagged || !headers.Source.IsValidSource) return 0;
         ArgumentNullException.ThrowIfNull(neighbours);
         return headers.EtherType switch
         {
-            EtherType.Arp => TryAnswerArp(buffer, length, headers, neighbours),
-            EtherType.IPv6 => TryAnswerSolicitation(buffer, length, headers, neighbours),
+            EtherType.Arp => TryAnswerArp(buffer, length, headers, neighbours, nowMilliseconds),
+            EtherType.IPv6 => TryAnswerSolicitation(buffer, length, headers, neighbours, nowMilliseconds),
             _ => 0,
         };
     }
 
-    private static int TryAnswerArp(Span<byte> buffer, int length, in InnerHeaders headers, NeighbourTable neighbours)
+    private static int TryAnswerArp(Span<byte> buffer, int length, in InnerHeaders headers, NeighbourTable neighbours, long nowMilliseconds)
     {
         if (!ArpPacket.TryParse(buffer[headers.NetworkOffset..length], out var request)
             || request.Operation != ArpPacket.Request || request.IsGratuitous) return 0;
         var target = request.TargetAddress;
-        if (target.IsMulticast || target.IsLoopback || !neighbours.TryGet(target, out var neighbour)) return 0;
+        if (target.IsMulticast || target.IsLoopback || !neighbours.TryResolve(target, nowMilliseconds, out var neighbour)) return 0;
         var requesterMac = request.SenderMac;
         var requester = request.SenderAddress;
         // A station that probes for its own address (RFC 5227) must not hear itself.
@@ -47,10 +48,10 @@ public static class NeighbourProxy
         return headers.NetworkOffset + ArpPacket.Size;
     }
 
-    private static int TryAnswerSolicitation(Span<byte> buffer, int length, in InnerHeaders headers, NeighbourTable neighbours)
+    private static int TryAnswerSolicitation(Span<byte> buffer, int length, in InnerHeaders headers, NeighbourTable neighbours, long nowMilliseconds)
     {
         if (!NeighborSolicitation.TryParse(buffer[..length], headers, out var solicitation)
-            || !neighbours.TryGet(solicitation.Target, out var neighbour)
+            || !neighbours.TryResolve(solicitation.Target, nowMilliseconds, out var neighbour)
             || neighbour.Mac == headers.Source) return 0;
 
         var target = solicitation.Target;

@@ -18,11 +18,18 @@ public sealed class NeighbourTable
     private readonly ConcurrentDictionary<InternetAddress, Neighbour> _entries = new();
     private readonly Lock _writers = new();
 
+    /// <summary>Addresses that were heard, which are answered with where there is no entry; null if nobody listens.</summary>
+    public SnoopedNeighbours? Snooped { get; internal set; }
+
     /// <summary>Neighbours known.</summary>
     public int Count => _entries.Count;
 
     /// <summary>Looks a neighbour up.</summary>
     public bool TryGet(InternetAddress address, out Neighbour neighbour) => _entries.TryGetValue(address, out neighbour);
+
+    /// <summary>Looks up what to answer with: an entry, else what was heard.</summary>
+    public bool TryResolve(InternetAddress address, long nowMilliseconds, out Neighbour neighbour) =>
+        _entries.TryGetValue(address, out neighbour) || (Snooped is { } snooped && snooped.TryGet(address, nowMilliseconds, out neighbour));
 
     /// <summary>Adds a neighbour that is not there yet.</summary>
     public TableResult Add(in Neighbour neighbour)

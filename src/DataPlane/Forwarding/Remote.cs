@@ -68,6 +68,15 @@ public sealed class Remote
         }
     }
 
+    /// <summary>Bytes that the last probe of the path found; 0 if there was none.</summary>
+    public int ProbedMtu { get; private set; }
+
+    /// <summary>How sure the last probe is; null if there was none.</summary>
+    public string? ProbeVerdict { get; private set; }
+
+    /// <summary>Notes what a probe found, for whoever reads it; only <see cref="PathMtu"/> counts.</summary>
+    public void SetProbe(int mtu, string? verdict) => (ProbedMtu, ProbeVerdict) = (mtu, verdict);
+
     /// <summary>Bytes of the largest inner IP packet, untagged, that fits the path in one piece; <see cref="int.MaxValue"/> if nothing is known.</summary>
     public int InnerMtu => Volatile.Read(ref _pathMtu) is > 0 and var mtu ? Math.Max(mtu - Overhead.For(Address.Address), 0) : int.MaxValue;
 
@@ -85,6 +94,9 @@ public sealed class Remote
 
     /// <summary>Static and permanent FDB entries for which datagrams from its address are admitted; changed under the table's lock, read by anybody.</summary>
     internal int AdmittingEntries;
+
+    /// <summary>Dynamic FDB entries that lead to it; under the table's lock.</summary>
+    internal int Stations;
 
     /// <summary>When an entry last named it, in milliseconds of the segment's clock; under the table's lock.</summary>
     internal long LastUsedMilliseconds;

@@ -5,7 +5,8 @@ namespace Sleeve.DataPlane.Forwarding;
 /// the rest of a small frame's forwarding; so a batch is added up here and reaches each remote once. Direct-mapped: two remotes of a batch
 /// that fall into one slot take it from each other, which costs time and loses nothing. One thread.
 /// </summary>
-internal sealed class RemoteTally
+/// <param name="isOnTrial">Count nothing.</param>
+internal sealed class RemoteTally(bool isOnTrial = false)
 {
     private const int Slots = 64;
 
@@ -51,9 +52,9 @@ internal sealed class RemoteTally
         slot.Remote = remote;
     }
 
-    private static void Empty(ref Slot slot)
+    private void Empty(ref Slot slot)
     {
-        slot.Remote!.Count(new RemoteCounters(slot.Sent, slot.SentBytes, slot.Received, slot.ReceivedBytes, slot.Drops));
+        if (!isOnTrial) slot.Remote!.Count(new RemoteCounters(slot.Sent, slot.SentBytes, slot.Received, slot.ReceivedBytes, slot.Drops));
         slot = default;
     }
 

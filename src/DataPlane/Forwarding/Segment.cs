@@ -1,4 +1,5 @@
 using Sleeve.DataPlane.Events;
+using Sleeve.DataPlane.Guards;
 using Sleeve.DataPlane.Wire;
 
 namespace Sleeve.DataPlane.Forwarding;
@@ -26,7 +27,11 @@ public sealed class Segment
         Outer = new OuterPolicy(options.Outer, self.Address.IsIPv4);
         Remotes = new RemoteTable(options, self);
         Events = new EventSource(events ?? new EventRing(), options.Vni, options.Name);
-        Fdb = new ForwardingTable(options, Remotes, self, Events);
+        Guards = new SegmentGuards(options.Guards, Events);
+        HasFramePolicy = options.HasFramePolicy;
+        WatchesResolution = options.Proxy || options.NeighbourSnooping || Guards.LimitsRequests;
+        Fdb = new ForwardingTable(options, Remotes, self, Events, Guards);
+        if (options.NeighbourSnooping) Neighbours.Snooped = new SnoopedNeighbours(options, Neighbours, Fdb, Events);
     }
 
     /// <summary>What it was made with.</summary>
@@ -40,6 +45,15 @@ public sealed class Segment
 
     /// <summary>Which outer IP headers a frame gets.</summary>
     public OuterPolicy Outer { get; }
+
+    /// <summary>The guard rails.</summary>
+    public SegmentGuards Guards { get; }
+
+    /// <summary>Whether there are frames that the segment does not carry.</summary>
+    internal bool HasFramePolicy { get; }
+
+    /// <summary>Whether ARP and neighbour discovery are looked at.</summary>
+    internal bool WatchesResolution { get; }
 
     /// <summary>MAC → VTEPs.</summary>
     public ForwardingTable Fdb { get; }

@@ -1,3 +1,4 @@
+using Sleeve.DataPlane.Guards;
 using Sleeve.DataPlane.Wire;
 
 namespace Sleeve.DataPlane.Forwarding;
@@ -48,6 +49,27 @@ public sealed record SegmentOptions
     /// <summary>Answer ARP requests and neighbour solicitations for known neighbours (proxy). Default false.</summary>
     public bool Proxy { get; init; }
 
+    /// <summary>With <see cref="Proxy"/>: consume every ARP frame and neighbour solicitation, answered or not, as the kernel's device does. Default false.</summary>
+    public bool ProxyStrict { get; init; }
+
+    /// <summary>Tell of frames that have no destination (l2miss). Default false.</summary>
+    public bool L2Miss { get; init; }
+
+    /// <summary>With <see cref="Proxy"/>: tell of addresses that were asked for and are not known (l3miss). Default false.</summary>
+    public bool L3Miss { get; init; }
+
+    /// <summary>Keep the addresses that stations are heard to claim, for the proxy to answer with and to find duplicates. Default false.</summary>
+    public bool NeighbourSnooping { get; init; }
+
+    /// <summary>Drop frames with a VLAN tag, both ways (RFC 7348, section 6.1); the kernel's device carries them. Default false.</summary>
+    public bool DropTagged { get; init; }
+
+    /// <summary>Drop frames to 01:80:c2:00:00:00, both ways; the kernel's device carries them. Default false.</summary>
+    public bool DropSpanningTree { get; init; }
+
+    /// <summary>The guard rails. Default none.</summary>
+    public GuardOptions Guards { get; init; } = GuardOptions.None;
+
     /// <summary>Whose datagrams to take. Default peers.</summary>
     public Admission Admission { get; init; } = Admission.Peers;
 
@@ -68,6 +90,10 @@ public sealed record SegmentOptions
 
     /// <summary>What the outer IP headers say (tos, ttl, df, flowlabel). Default: nothing but ECN.</summary>
     public OuterOptions Outer { get; init; } = new();
+
+    internal bool HasFramePolicy => DropTagged || DropSpanningTree;
+
+    internal int? VtepLimit => Guards.StationsPerVtep is 0 ? Math.Max(1, EntryLimit / 2) : Guards.StationsPerVtep;
 
     internal long AgeingMilliseconds => (AgeingSeconds == 0 ? DefaultAgeingSeconds : AgeingSeconds) * 1000L;
 

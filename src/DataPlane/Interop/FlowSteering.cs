@@ -80,6 +80,10 @@ public sealed unsafe class FlowSteering
         }
     }
 
+    /// <summary>Which queue the program gives a frame: what the kernel would compute, computed here.</summary>
+    /// <param name="frame">An Ethernet frame.</param>
+    public int QueueOf(ReadOnlySpan<byte> frame) => (int)ClassicMachine.Run(Assemble(0), frame);
+
     /// <summary>The program in the classic machine (bpf(4), linux/filter.h): A the accumulator, X an index, M a little memory.</summary>
     /// <param name="start">Where the Ethernet frame starts.</param>
     internal LibC.sock_filter[] Assemble(int start)

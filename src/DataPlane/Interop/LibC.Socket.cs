@@ -55,6 +55,12 @@ public static unsafe partial class LibC
     public const int IPV6_RECVTCLASS = 66;
     public const int IPV6_TCLASS = 67;
     public const int IPV6_UNICAST_IF = 76;
+    public const int IPPROTO_ICMP = 1;
+    public const int IPPROTO_ICMPV6 = 58;
+    public const int IP_RECVERR = 11;
+    public const int IPV6_RECVERR = 25;
+    public const int IP_PMTUDISC_PROBE = 3;
+    public const int IPV6_PMTUDISC_PROBE = 3;
     public const int SOL_UDP = 17;
     public const int UDP_SEGMENT = 103;
     public const int UDP_GRO = 104;
@@ -63,6 +69,7 @@ public static unsafe partial class LibC
 
     public const int MSG_DONTWAIT = 0x40;
     public const int MSG_TRUNC = 0x20;
+    public const int MSG_ERRQUEUE = 0x2000;
     public const int MSG_NOSIGNAL = 0x4000;
 
     [LibraryImport(libc, SetLastError = true)]
@@ -73,6 +80,9 @@ public static unsafe partial class LibC
 
     [LibraryImport(libc, SetLastError = true)]
     public static partial int connect(int sockfd, void* addr, uint addrlen);
+
+    [LibraryImport(libc, SetLastError = true)]
+    public static partial nint send(int sockfd, void* buf, nuint len, int flags);
 
     [LibraryImport(libc, SetLastError = true)]
     public static partial nint recv(int sockfd, void* buf, nuint len, int flags);
@@ -155,6 +165,18 @@ public static unsafe partial class LibC
         public nuint cmsg_len;
         public int cmsg_level;
         public int cmsg_type;
+    }
+
+    // linux/errqueue.h
+    public struct sock_extended_err
+    {
+        public uint ee_errno;
+        public byte ee_origin;
+        public byte ee_type;
+        public byte ee_code;
+        public byte ee_pad;
+        public uint ee_info;
+        public uint ee_data;
     }
 
     public struct sock_filter

@@ -56,4 +56,10 @@ public enum Counter
 
     /// <summary>Frames without ECN in datagrams that claimed it (RFC 6040, section 4.2); they were delivered.</summary>
     EcnUnexpected,
+
+    /// <summary>Frames that were flooded from here and came back within a second; they were delivered.</summary>
+    Returned,
+
+    /// <summary>Frames whose source was not learned because its VTEP has as many stations as it may.</summary>
+    StationsLimited,
 }

@@ -45,7 +45,18 @@ public sealed class Counters
 
     internal void Count(Counter counter, long by) => _counts[(int)counter] += by;
 
-    internal void DropOut(DropReason reason, int frames = 1) => _dropsOut[(int)reason] += frames;
+    /// <summary>The last reason that was counted, for whoever captures; the worker's own.</summary>
+    internal DropReason? LastDrop { get; set; }
 
-    internal void DropIn(DropReason reason, int frames = 1) => _dropsIn[(int)reason] += frames;
+    internal void DropOut(DropReason reason, int frames = 1)
+    {
+        _dropsOut[(int)reason] += frames;
+        LastDrop = reason;
+    }
+
+    internal void DropIn(DropReason reason, int frames = 1)
+    {
+        _dropsIn[(int)reason] += frames;
+        LastDrop = reason;
+    }
 }

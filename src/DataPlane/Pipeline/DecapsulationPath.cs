@@ -30,7 +30,9 @@ public sealed class DecapsulationPath
     private readonly StrangerLog _strangers;
     private FrozenDictionary<uint, SegmentPort> _ports = FrozenDictionary<uint, SegmentPort>.Empty;
 
-    private readonly RemoteTally _tally = new();
+    private readonly RemoteTally _tally;
+    private readonly bool _isOnTrial;
+    private CaptureRing? _capture;
 
     // The batch under way: its clock, and the segment of the datagram before.
     private long _nowMilliseconds;
@@ -49,8 +51,11 @@ public sealed class DecapsulationPath
     /// <summary>Makes a path with its own buffers and no segments.</summary>
     /// <param name="underlay">Where datagrams come from.</param>
     /// <param name="strangers">Where unknown senders are noted.</param>
-    public DecapsulationPath(IUnderlay underlay, StrangerLog strangers)
+    /// <param name="isOnTrial">Leave tables and their counters alone, see <see cref="FrameTrial"/>.</param>
+    public DecapsulationPath(IUnderlay underlay, StrangerLog strangers, bool isOnTrial = false)
     {
+        _tally = new RemoteTally(isOnTrial);
+        _isOnTrial = isOnTrial;
         _underlay = underlay;
         _strangers = strangers;
         _merger = new Merger(_frames);
@@ -84,6 +89,7 @@ public sealed class DecapsulationPath
         source.Receive(_frames); // 1
         _own = own;
         _nowMilliseconds = nowMilliseconds;
+        var ring = _capture;
         for (var i = 0; i < _frames.Count; i++)
         {
             // Several datagrams of one flow may stand one behind the other (UDP_GRO).
@@ -98,7 +104,8 @@ public sealed class DecapsulationPath
                 // In the slot itself, which nobody needs any more: a copy just after its writes would stall.
                 message.Offset = offset;
                 message.Length = Math.Min(each, left);
-                TakeDatagram(ref message);
+                if (ring is null) TakeDatagram(ref message);
+                else TakeCaptured(ring, ref message);
                 left -= each;
                 if (left <= 0) break;
             }
@@ -115,6 +122,20 @@ public sealed class DecapsulationPath
         InnerHeaders.TryParse(_frames.Bytes(message)[Math.Min(VxlanHeader.Size, message.Length)..], out var headers)
         && headers.Protocol == IpProtocol.Udp && headers.TransportOffset != 0
         && VxlanHeader.Size + headers.NetworkOffset + headers.IpLength == message.Length;
+
+    /// <summary>Copies what is taken into a ring from here on, or no more; from any thread.</summary>
+    internal void SetCapture(CaptureRing? ring) => Volatile.Write(ref _capture, ring);
+
+    private void TakeCaptured(CaptureRing ring, ref Frame frame)
+    {
+        var bytes = _frames.Bytes(frame);
+        var hasHeader = VxlanHeader.TryParse(bytes, out var header) && header.HasVni;
+        var counters = hasHeader && Volatile.Read(ref _ports).TryGetValue(header.Vni.Value, out var port) ? port.Counters : Unassigned;
+        counters.LastDrop = null;
+        ring.Hold(hasHeader ? header.Vni.Value : 0, frame.Sender, bytes, new OuterClass(frame.OuterTypeOfService));
+        TakeDatagram(ref frame);
+        ring.Release(counters.LastDrop);
+    }
 
     private void TakeDatagram(ref Frame frame)
     {
@@ -175,7 +196,7 @@ public sealed class DecapsulationPath
         if (!segment.Remotes.Admits(frame.Sender, out sender))
         {
             sender = null;
-            _strangers.Note(segment, frame.Sender, _nowMilliseconds);
+            if (!_isOnTrial) _strangers.Note(segment, frame.Sender, _nowMilliseconds);
             return DropReason.UnknownVtep;
         }
 
@@ -185,6 +206,10 @@ public sealed class DecapsulationPath
         if (headers.Source == segment.DeviceMac) return DropReason.OwnMac;
         if (headers.IsTruncatedIp) return DropReason.TruncatedIp;
         if (!segment.IsUp) return DropReason.DeviceDown;
+        if (segment.HasFramePolicy && FramePolicy.Refuse(segment.Options, headers) is { } refusal) return refusal;
+        var resolves = segment.WatchesResolution && AddressResolution.IsCandidate(headers);
+        if (resolves && !ResolutionGuard.Admits(segment, bytes, headers, _nowMilliseconds)) return DropReason.RequestLimit;
+        if (headers.Destination.IsGroup && segment.Guards.IsBack(bytes, headers.Source, frame.Sender, _nowMilliseconds)) port.Counters.Count(Counter.Returned);
 
         var policy = segment.Options.Policy is null ? default : header.Policy;
         if (!IsAccepted(segment, policy)) return DropReason.PolicyDenied;
@@ -197,13 +222,17 @@ public sealed class DecapsulationPath
         }
 
         // 6. The kernel's device learns in spite of a D bit; the draft says not to.
-        switch (policy.DontLearn ? LearnResult.Known : segment.Fdb.Learn(headers.Source, frame.Sender, _nowMilliseconds))
+        switch (policy.DontLearn ? LearnResult.Known : Learn(segment, headers.Source, frame.Sender))
         {
             case LearnResult.Conflict: return DropReason.StaticConflict;
+            case LearnResult.Held: return DropReason.MoveHeld;
+            case LearnResult.Limited: port.Counters.Count(Counter.StationsLimited); break;
             case LearnResult.Learned: port.Counters.Count(Counter.Learned); break;
             case LearnResult.Moved: port.Counters.Count(Counter.Moved); break;
             case LearnResult.Skipped when segment.Options.Learning: port.Counters.Count(Counter.NotLearned); break;
         }
+
+        if (resolves) ResolutionGuard.Snoop(segment, bytes, headers, isLocal: false, _nowMilliseconds);
 
         frame.Offload = UnfinishedOffload.Recognise(bytes, headers, segment.Mtu, frame.DatagramLength); // 7
         if (segment.Options.MssClamp != 0) PathMtuStage.ClampSegmentSize(port, bytes, headers, sender, frame.Offload.NeedsChecksum);
@@ -221,6 +250,9 @@ public sealed class DecapsulationPath
         Send(port, frame, [], frames: 1);
         return null;
     }
+
+    private LearnResult Learn(Segment segment, MacAddress source, InternetAddress sender) =>
+        _isOnTrial ? segment.Fdb.Judge(source, sender) : segment.Fdb.Learn(source, sender, _nowMilliseconds);
 
     private static bool HasReservedBits(Segment segment, VxlanHeader header) =>
         segment.Options.Policy is null ? header.HasReservedBits : header.HasReservedBitsBesidePolicy;

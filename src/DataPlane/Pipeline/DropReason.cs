@@ -74,6 +74,24 @@ public enum DropReason
 
     /// <summary>The kernel refused the datagram for another reason, such as a firewall rule.</summary>
     Rejected,
+
+    /// <summary>A station, or all of the segment, floods more than the limit.</summary>
+    FloodLimit,
+
+    /// <summary>A station sends more ARP requests and neighbour solicitations than the limit.</summary>
+    RequestLimit,
+
+    /// <summary>A station that moved too often is held where it was, and this came from elsewhere.</summary>
+    MoveHeld,
+
+    /// <summary>The frame has a VLAN tag and the segment carries none (RFC 7348, section 6.1).</summary>
+    InnerVlan,
+
+    /// <summary>A frame of a spanning tree, and the segment carries none.</summary>
+    SpanningTree,
+
+    /// <summary>The strict proxy consumed what it could not answer.</summary>
+    Unanswered,
 }
 
 /// <summary>The sentences behind <see cref="DropReason"/>.</summary>
@@ -108,6 +126,12 @@ public static class DropReasons
         DropReason.ExceedsPathMtu => "an inner packet that must not be fragmented is too long for the path to the VTEP; its sender was told by ICMP (pmtu in sleeve stats)",
         DropReason.WouldBlock => "the socket's send buffer is full",
         DropReason.Rejected => "the kernel refused to send, perhaps by a firewall rule",
+        DropReason.FloodLimit => "more broadcast, multicast and unknown unicast than the limit (--flood-limit, --flood-limit-segment): a loop, or a station gone mad",
+        DropReason.RequestLimit => "more ARP requests and neighbour solicitations of one station than the limit (--request-limit)",
+        DropReason.MoveHeld => "the station moved between VTEPs too often and is held behind another one for 30 s (--move-limit): a loop, or one MAC twice",
+        DropReason.InnerVlan => "the frame has a VLAN tag (--inner-vlan pass carries those)",
+        DropReason.SpanningTree => "a frame of a spanning tree (--stp pass carries those)",
+        DropReason.Unanswered => "ARP or a neighbour solicitation that the strict proxy could not answer (--proxy floods those)",
         _ => throw new ArgumentOutOfRangeException(nameof(reason), reason, "not a drop reason"),
     };
 }

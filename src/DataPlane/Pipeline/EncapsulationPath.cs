@@ -10,8 +10,8 @@ namespace Sleeve.DataPlane.Pipeline;
 /// <list type="number">
 /// <item>receive: frames from the TAP into slots, headroom before each</item>
 /// <item>parse: where the inner headers stand</item>
-/// <item>ARP/ND proxy: a known neighbour is answered to the TAP, done</item>
-/// <item>forward: FDB entry, else the replication list; too long for the path to one VTEP: answered, and refused from a bridge port</item>
+/// <item>ARP/ND proxy: a known neighbour is answered to the TAP, done; who asks too much is held back</item>
+/// <item>forward: FDB entry, else the replication list, as far as the flood limits let it; too long for the path to one VTEP: answered, and refused from a bridge port</item>
 /// <item>outer headers: DSCP, ECN, TTL, DF and flow label, as the frame and the options say</item>
 /// <item>encapsulate: what the host left undone is finished, a super-frame is cut by writing headers beside its payload; a VXLAN header in
 /// front; a copy per remote on one buffer</item>
@@ -25,16 +25,19 @@ public sealed class EncapsulationPath
     private readonly IUnderlay _underlay;
     private readonly FrameBatch _frames;
     private readonly DatagramBatch _datagrams;
-    private readonly RemoteTally _tally = new();
+    private readonly RemoteTally _tally;
     private readonly PathMtuStage _pathMtu = new();
     private readonly ulong _hashKey;
+    private CaptureRing? _capture;
     private long _nowMilliseconds;
 
     /// <summary>Makes a path with its own buffers.</summary>
     /// <param name="underlay">Where datagrams go.</param>
     /// <param name="hashKey">Key of the flow hash, one for the process.</param>
-    public EncapsulationPath(IUnderlay underlay, ulong hashKey)
+    /// <param name="isOnTrial">Leave tables and their counters alone, see <see cref="FrameTrial"/>.</param>
+    public EncapsulationPath(IUnderlay underlay, ulong hashKey, bool isOnTrial = false)
     {
+        _tally = new RemoteTally(isOnTrial);
         _underlay = underlay;
         _hashKey = hashKey;
         _frames = new FrameBatch();
@@ -55,36 +58,80 @@ public sealed class EncapsulationPath
         _frames.Clear();
         port.Tap.Receive(_frames); // 1
 
-        for (var i = 0; i < _frames.Count; i++)
+        if (_capture is { } ring)
         {
-            ref var frame = ref _frames[i];
-            port.Counters.Count(Counter.TapReceivedBytes, frame.Length);
-            BytesTaken += frame.Length;
-            if (!InnerHeaders.TryParse(_frames.Bytes(frame), out var headers)) // 2
-            {
-                port.Counters.Count(Counter.TapReceived);
-                port.Counters.DropOut(DropReason.Truncated);
-                continue;
-            }
-
-            if (frame.Offload.IsSuperFrame)
-            {
-                ForwardSuperFrame(port, frame, headers);
-                continue;
-            }
-
-            port.Counters.Count(Counter.TapReceived);
-            if (port.Segment.Options.Proxy && Proxy(port, ref frame, headers)) continue; // 3
-            Forward(port, frame, headers); // 4, 5, 6
+            for (var i = 0; i < _frames.Count; i++) TakeCaptured(ring, port, ref _frames[i]);
+        }
+        else
+        {
+            for (var i = 0; i < _frames.Count; i++) Take(port, ref _frames[i]);
         }
 
         if (_datagrams.Count > 0) Flush(port); // 7
         return _frames.Count;
     }
 
+    // True if the frame ends here: held back, answered, or consumed by a strict proxy.
+    private bool Resolve(SegmentPort port, ref Frame frame, in InnerHeaders headers)
+    {
+        if (!ResolutionGuard.Admits(port.Segment, _frames.Bytes(frame), headers, _nowMilliseconds))
+        {
+            port.Counters.DropOut(DropReason.RequestLimit);
+            return true;
+        }
+
+        ResolutionGuard.Snoop(port.Segment, _frames.Bytes(frame), headers, isLocal: true, _nowMilliseconds);
+        if (!port.Segment.Options.Proxy) return false;
+        if (Proxy(port, ref frame, headers)) return true;
+        if (!ResolutionGuard.EndsUnanswered(port.Segment, _frames.Bytes(frame), headers, _nowMilliseconds)) return false;
+        port.Counters.DropOut(DropReason.Unanswered);
+        return true;
+    }
+
+    /// <summary>Copies what is taken into a ring from here on, or no more; from any thread.</summary>
+    internal void SetCapture(CaptureRing? ring) => Volatile.Write(ref _capture, ring);
+
+    private void Take(SegmentPort port, ref Frame frame)
+    {
+        port.Counters.Count(Counter.TapReceivedBytes, frame.Length);
+        BytesTaken += frame.Length;
+        if (!InnerHeaders.TryParse(_frames.Bytes(frame), out var headers)) // 2
+        {
+            port.Counters.Count(Counter.TapReceived);
+            port.Counters.DropOut(DropReason.Truncated);
+            return;
+        }
+
+        if (port.Segment.HasFramePolicy && FramePolicy.Refuse(port.Segment.Options, headers) is { } refusal)
+        {
+            port.Counters.Count(Counter.TapReceived);
+            port.Counters.DropOut(refusal);
+            return;
+        }
+
+        if (frame.Offload.IsSuperFrame)
+        {
+            ForwardSuperFrame(port, frame, headers);
+            return;
+        }
+
+        port.Counters.Count(Counter.TapReceived);
+        if (port.Segment.WatchesResolution && AddressResolution.IsCandidate(headers) && Resolve(port, ref frame, headers)) return; // 3
+        Forward(port, frame, headers); // 4, 5, 6
+    }
+
+    // Copied before a stage changes it, handed over when its fate is known.
+    private void TakeCaptured(CaptureRing ring, SegmentPort port, ref Frame frame)
+    {
+        port.Counters.LastDrop = null;
+        ring.Hold(port.Segment.Options.Vni.Value, _frames.Bytes(frame));
+        Take(port, ref frame);
+        ring.Release(port.Counters.LastDrop);
+    }
+
     private bool Proxy(SegmentPort port, ref Frame frame, in InnerHeaders headers)
     {
-        var length = NeighbourProxy.TryAnswer(_frames.Slab.Slice(frame.Offset, FrameBatch.MaxFrameSize), frame.Length, headers, port.Segment.Neighbours);
+        var length = NeighbourProxy.TryAnswer(_frames.Slab.Slice(frame.Offset, FrameBatch.MaxFrameSize), frame.Length, headers, port.Segment.Neighbours, _nowMilliseconds);
         if (length == 0) return false;
         frame.Length = length;
         frame.Offload = default;
@@ -100,13 +147,12 @@ public sealed class EncapsulationPath
 
     private void Forward(SegmentPort port, in Frame frame, in InnerHeaders headers)
     {
-        var destinations = Destinations(port, headers, count: 1);
+        var destinations = Destinations(port, frame, headers, count: 1);
         if (destinations.Remotes.IsEmpty) return;
         var bytes = _frames.Bytes(frame);
-        var only = destinations.Only;
-        if (only is not null && only.IsTooLong(headers.NetworkOffset + headers.IpLength)
-            && _pathMtu.Refuses(port, bytes, headers, headers.NetworkOffset + headers.IpLength, only, 1, _nowMilliseconds)) return;
-        if (port.Segment.Options.MssClamp != 0) PathMtuStage.ClampSegmentSize(port, bytes, headers, only, frame.Offload.NeedsChecksum);
+        var length = headers.NetworkOffset + headers.IpLength;
+        if (_pathMtu.Refuses(port, bytes, headers, length, destinations, 1, _nowMilliseconds)) return;
+        if (port.Segment.Options.MssClamp != 0) PathMtuStage.ClampSegmentSize(port, bytes, headers, destinations.Only, frame.Offload.NeedsChecksum);
         if (frame.Offload.NeedsChecksum && !ChecksumFinisher.TryFinish(bytes, frame.Offload))
         {
             port.Counters.DropOut(DropReason.BadOffload, destinations.Remotes.Length);
@@ -119,9 +165,10 @@ public sealed class EncapsulationPath
         {
             if (IsRefused(port, remote, count: 1)) continue;
             var headerInPlace = remote.Vni == port.Segment.Options.Vni;
-            if (_datagrams.TryAdd(frame, remote, flowHash, headerInPlace, outer)) continue;
+            var own = PathMtuStage.ClassFor(remote, length, outer);
+            if (_datagrams.TryAdd(frame, remote, flowHash, headerInPlace, own)) continue;
             Flush(port);
-            _datagrams.TryAdd(frame, remote, flowHash, headerInPlace, outer);
+            _datagrams.TryAdd(frame, remote, flowHash, headerInPlace, own);
         }
     }
 
@@ -138,29 +185,37 @@ public sealed class EncapsulationPath
 
         port.Counters.Count(Counter.TapReceived, plan.Count);
         port.Counters.Count(Counter.SuperFramesCut);
-        var destinations = Destinations(port, headers, plan.Count);
+        var destinations = Destinations(port, frame, headers, plan.Count);
         if (destinations.Remotes.IsEmpty) return;
-        if (destinations.Only is { } only && only.IsTooLong(plan.SegmentLength)
-            && _pathMtu.Refuses(port, bytes, headers, plan.SegmentLength, only, plan.Count, _nowMilliseconds)) return;
+        if (_pathMtu.Refuses(port, bytes, headers, plan.SegmentLength, destinations, plan.Count, _nowMilliseconds)) return;
         var flowHash = FlowHash.Compute(bytes, headers, _hashKey);
         var outer = port.Segment.Outer.Of(bytes, headers); // 5
         foreach (var remote in destinations.Remotes)
         {
-            if (IsRefused(port, remote, plan.Count) || _datagrams.TryAdd(frame, plan, remote, flowHash, outer)) continue;
+            var own = PathMtuStage.ClassFor(remote, plan.SegmentLength, outer);
+            if (IsRefused(port, remote, plan.Count) || _datagrams.TryAdd(frame, plan, remote, flowHash, own)) continue;
             Flush(port);
             // An empty batch has room for any super-frame that fits a slot, or it is none that a kernel makes.
-            if (!_datagrams.TryAdd(frame, plan, remote, flowHash, outer)) port.Counters.DropOut(DropReason.BadOffload, plan.Count);
+            if (!_datagrams.TryAdd(frame, plan, remote, flowHash, own)) port.Counters.DropOut(DropReason.BadOffload, plan.Count);
         }
     }
 
-    private static ReplicationList Destinations(SegmentPort port, in InnerHeaders headers, int count)
+    private ReplicationList Destinations(SegmentPort port, in Frame frame, in InnerHeaders headers, int count)
     {
         var known = port.Segment.Fdb.Find(headers.Destination);
         var destinations = known ?? port.Segment.Fdb.Default;
         if (destinations.Remotes.IsEmpty)
         {
             port.Counters.DropOut(DropReason.NoRemoteVtep, count);
+            FloodGuard.TellMiss(port.Segment, headers.Destination, _nowMilliseconds);
             return destinations;
+        }
+
+        if ((known is null || destinations.Remotes.Length > 1)
+            && !FloodGuard.Admits(port.Segment, _frames.Bytes(frame), headers, destinations.Remotes.Length, count, _nowMilliseconds))
+        {
+            port.Counters.DropOut(DropReason.FloodLimit, count);
+            return ReplicationList.Empty;
         }
 
         if (known is null) port.Counters.Count(Counter.Flooded, count);

@@ -7,7 +7,7 @@ namespace Sleeve.DataPlane.Pipeline;
 /// <summary>
 /// What becomes of an inner packet that does not fit the path to its VTEP in one piece, as in the kernel's device: whoever asked for it not to be
 /// fragmented (IPv4 with DF, and IPv6) is answered by ICMP as if a router on the way had; from a bridge port the packet is not sent then, else it is
-/// sent all the same. All others are sent, and fragmented on the underlay. One thread; nothing is allocated.
+/// sent all the same. All others are sent, and fragmented on the underlay, also where datagrams have DF otherwise. One thread; nothing is allocated.
 /// </summary>
 internal sealed class PathMtuStage
 {
@@ -19,25 +19,52 @@ internal sealed class PathMtuStage
     private long _thousandths = Burst * 1000;
     private long _filledAtMilliseconds;
 
-    /// <summary>Judges a packet for which <see cref="Remote.IsTooLong"/> is true, or the segments of a super-frame.</summary>
+    /// <summary>Judges a packet, or the segments of a super-frame.</summary>
     /// <param name="port">Where it came from.</param>
     /// <param name="frame">Its bytes.</param>
     /// <param name="headers">Where its headers stand.</param>
     /// <param name="frameLength">Bytes from the Ethernet header to the end of the IP packet, or of a segment.</param>
-    /// <param name="remote">Where it goes.</param>
+    /// <param name="destinations">Where it goes; not empty.</param>
     /// <param name="count">Frames that it stands for.</param>
     /// <param name="nowMilliseconds">The clock.</param>
     /// <returns>True if it is not to be sent; it is counted as dropped then.</returns>
-    internal bool Refuses(SegmentPort port, ReadOnlySpan<byte> frame, in InnerHeaders headers, int frameLength, Remote remote, int count, long nowMilliseconds)
+    internal bool Refuses(
+        SegmentPort port, ReadOnlySpan<byte> frame, in InnerHeaders headers, int frameLength, ReplicationList destinations, int count, long nowMilliseconds)
     {
-        // A tag is not counted, as in the kernel's device: what is too long only for its sake is sent.
-        var mtu = remote.InnerMtu;
-        if (frameLength - headers.NetworkOffset <= mtu || !PacketTooBig.IsAnswerable(frame, headers, mtu)) return false;
-        if (MayReply(nowMilliseconds)) Reply(port, frame, headers, mtu);
-        if (!port.Segment.IsBridgePort) return false;
+        if (destinations.Only is not { } only)
+        {
+            if (port.Segment.Options.Outer.DontFragment != DontFragmentRule.Unset) TellOfMany(port, frame, headers, frameLength, destinations, nowMilliseconds);
+            return false;
+        }
+
+        if (!only.IsTooLong(frameLength) || !Tells(port, frame, headers, frameLength, only, nowMilliseconds) || !port.Segment.IsBridgePort) return false;
         port.Counters.DropOut(DropReason.ExceedsPathMtu, count);
         return true;
     }
+
+    // What is flooded to several VTEPs is sent to all of them: it may be in one piece for the one that matters. Who asked for DF wants no fragments, so the sender is
+    // told of the first path that is too narrow.
+    private void TellOfMany(SegmentPort port, ReadOnlySpan<byte> frame, in InnerHeaders headers, int frameLength, ReplicationList destinations, long nowMilliseconds)
+    {
+        foreach (var remote in destinations.Remotes)
+            if (remote.IsTooLong(frameLength) && Tells(port, frame, headers, frameLength, remote, nowMilliseconds)) return;
+    }
+
+    private bool Tells(SegmentPort port, ReadOnlySpan<byte> frame, in InnerHeaders headers, int frameLength, Remote remote, long nowMilliseconds)
+    {
+        var mtu = remote.InnerMtu;
+        // A tag is not counted, as in the kernel's device: what is too long only for its sake is sent, and fragmented. With DF it would be lost.
+        if (port.Segment.Options.Outer.DontFragment == DontFragmentRule.Set) mtu -= headers.NetworkOffset - EthernetFrame.HeaderSize;
+        if (frameLength - headers.NetworkOffset <= mtu || !PacketTooBig.IsAnswerable(frame, headers, mtu)) return false;
+        if (MayReply(nowMilliseconds)) Reply(port, frame, headers, mtu);
+        return true;
+    }
+
+    /// <summary>
+    /// What is known to be too long for the path and is sent all the same leaves without DF, whatever the options say: with it nothing would arrive. IPv6 packets of 1280
+    /// bytes must get through any tunnel that way (RFC 2473, section 7.1).
+    /// </summary>
+    internal static OuterClass ClassFor(Remote remote, int frameLength, OuterClass outer) => remote.IsTooLong(frameLength) ? outer.Fragmentable : outer;
 
     /// <summary>Lowers the maximum segment size of a TCP connection that is being opened, where the segment's options say so.</summary>
     /// <param name="port">The segment; its option is not 0.</param>

@@ -47,6 +47,14 @@ public sealed class SourcePorts : IDisposable
     /// <summary>Which socket a flow uses.</summary>
     public int IndexOf(uint flowHash) => (int)(((ulong)flowHash * (ulong)_sockets.Length) >> 32);
 
+    /// <summary>The source port of a flow, as far as it can be known without opening it; from any thread.</summary>
+    /// <returns>The port, and whether its socket is open: if not, another process may still take the port, and the next of its part serves.</returns>
+    public (ushort Port, bool IsOpen) PortOf(uint flowHash)
+    {
+        var index = IndexOf(flowHash);
+        return Volatile.Read(ref _sockets[index]) is { } socket ? (socket.LocalPort, true) : ((ushort)PartStart(index), false);
+    }
+
     /// <summary>The socket of an index, opened if need be. Once no more can be opened (descriptors, ports), a neighbour that is open serves.</summary>
     public UnderlaySocket Get(int index) => _sockets[index] ?? Open(index);
 
@@ -102,9 +110,9 @@ public sealed class SourcePorts : IDisposable
         for (var step = 1; step < _sockets.Length; step++)
             if (_sockets[(index + step) % _sockets.Length] is { } neighbour) return _sockets[index] = neighbour;
         throw failure!;
-
-        int PartStart(int part) => _rangeStart + (int)((long)part * _rangeSize / _sockets.Length);
     }
+
+    private int PartStart(int part) => _rangeStart + (int)((long)part * _rangeSize / _sockets.Length);
 
     private void Prepare(UnderlaySocket socket)
     {

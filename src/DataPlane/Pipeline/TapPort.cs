@@ -10,6 +10,8 @@ public sealed class TapPort : ITap
     private const uint TcpOffloads = LibC.TUN_F_CSUM | LibC.TUN_F_TSO4 | LibC.TUN_F_TSO6 | LibC.TUN_F_TSO_ECN;
     private const uint UdpOffloads = LibC.TUN_F_USO4 | LibC.TUN_F_USO6;
 
+    private CaptureRing? _capture;
+    private uint _captureVni;
     private readonly SlabSlice[] _slices = new SlabSlice[TapDevice.MaxSlices];
 
     /// <summary>Takes over a queue and sets what the kernel may hand over and will be handed, as far as it knows it.</summary>
@@ -26,6 +28,13 @@ public sealed class TapPort : ITap
         TakesSuperFrames = sends && takesTcp;
         TakesUdpSuperFrames = sends && takesUdp;
         Reason = !sends ? "switched off" : takesUdp ? "the kernel takes them" : takesTcp ? "before Linux 6.2 the kernel takes none of UDP" : "the kernel refuses TUN_F_TSO4 and TUN_F_TSO6";
+    }
+
+    /// <summary>Copies what is sent into a ring from here on, or no more; from any thread.</summary>
+    internal void SetCapture(CaptureRing? ring, uint vni)
+    {
+        _captureVni = vni;
+        Volatile.Write(ref _capture, ring);
     }
 
     /// <summary>The queue.</summary>
@@ -61,6 +70,7 @@ public sealed class TapPort : ITap
         ArgumentNullException.ThrowIfNull(batch);
         var start = new SlabSlice(frame.Offset - VirtioNetHeader.Size, frame.Length + VirtioNetHeader.Size);
         var bytes = batch.Slab.Slice(start.Offset, start.Length);
+        if (_capture is { } ring) ring.AddToTap(_captureVni, batch, frame, more);
         VirtioNetHeader.Write(bytes, HeaderOf(frame.Offload));
         switch (more.IsEmpty ? Device.Write(bytes) : Write(batch.Slab, start, more))
         {

@@ -24,6 +24,7 @@ public sealed class UdpUnderlay : IUnderlay, IDisposable
     private readonly TransmitOffload _cut;
     private readonly string _cutReason;
     private readonly string? _refusal;
+    private CaptureRing? _capture;
     private long _coalescedMessages;
     private readonly int _maxSegments = 1;
 
@@ -181,6 +182,12 @@ public sealed class UdpUnderlay : IUnderlay, IDisposable
     /// <summary>Sending sockets open now.</summary>
     public int SourcePortsOpen => _senders.OpenCount;
 
+    /// <summary>Copies what is sent into a ring from here on, or no more; from any thread.</summary>
+    internal void SetCapture(CaptureRing? ring) => Volatile.Write(ref _capture, ring);
+
+    /// <inheritdoc cref="SourcePorts.PortOf"/>
+    public (ushort Port, bool IsOpen) SourcePortOf(uint flowHash) => _senders.PortOf(flowHash);
+
     /// <summary>Sending sockets, at most.</summary>
     public int SourcePortsLimit => _senders.Limit;
 
@@ -253,6 +260,7 @@ public sealed class UdpUnderlay : IUnderlay, IDisposable
         }
 
         transmitter.Send(_senders, _clock());
+        if (_capture is { } ring) ring.AddSent(batch, _senders);
     }
 
     /// <inheritdoc/>

@@ -39,5 +39,7 @@ public sealed class VtepSegment
     /// <summary>What all workers counted on it, as it stands now.</summary>
     public Counters Counters => Counters.Sum(_ports.Select(static port => port.Counters));
 
+    internal GuardLog GuardLog { get; } = new();
+
     internal IReadOnlyList<SegmentPort> Ports => _ports;
 }

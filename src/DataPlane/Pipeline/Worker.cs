@@ -60,6 +60,14 @@ public sealed class Worker : IDisposable
     /// <summary>Bytes taken from TAPs and from the underlay.</summary>
     public (long Out, long In) BytesTaken => (_encapsulation.BytesTaken, Decapsulation.BytesTaken);
 
+    /// <summary>Copies packets into a ring from here on, or no more; from any thread.</summary>
+    internal void SetCapture(CaptureRing? ring)
+    {
+        _encapsulation.SetCapture(ring);
+        Decapsulation.SetCapture(ring);
+        _underlay.SetCapture(ring);
+    }
+
     /// <summary>Starts the thread.</summary>
     public void Start() => _thread.Start();
 

@@ -20,6 +20,11 @@ public readonly record struct OuterClass
     public OuterClass(byte typeOfService, byte timeToLive = 0, bool dontFragment = false, int flowLabel = 0) =>
         _bits = typeOfService | ((ulong)timeToLive << TimeToLiveShift) | (dontFragment ? DontFragmentBit : 0) | ((ulong)flowLabel << FlowLabelShift);
 
+    private OuterClass(ulong bits) => _bits = bits;
+
+    /// <summary>The same without DF.</summary>
+    public OuterClass Fragmentable => new(_bits & ~DontFragmentBit);
+
     /// <summary>TOS or traffic class, ECN in its two low bits.</summary>
     public byte TypeOfService => (byte)_bits;
 

@@ -81,6 +81,44 @@ public sealed class PathMtuStageTests
         Assert.Equal(Craft.Concat(Craft.Mac(Here), Craft.Mac(There), Craft.U16(0x8100), Craft.U16(7), Craft.U16(0x0800)), Assert.Single(host.Tap.Take())[..18]);
     }
 
+    [Fact]
+    public void What_is_flooded_with_DF_is_sent_to_all_and_its_sender_told_of_the_first_narrow_path()
+    {
+        using var host = new Host(options => options with { Outer = new OuterOptions { DontFragment = DontFragmentRule.Set } });
+        host.FloodTo(2, 3, 4);
+        host.Segment.IsBridgePort = true;
+        foreach (var remote in host.Segment.Remotes.All) remote.PathMtu = new PathMtu(remote.Address.Address == Segments.Address(2) ? 9000 : 1300, PathMtuOrigin.Learned);
+        Assert.Equal(3, host.Send(Frame(1400)).Length);
+        Assert.Equal(1250, BinaryPrimitives.ReadUInt16BigEndian(Assert.Single(host.Tap.Take()).AsSpan(40)));
+    }
+
+    [Fact]
+    public void What_does_not_fit_and_cannot_be_refused_leaves_without_DF()
+    {
+        using var host = new Host(options => options with { Outer = new OuterOptions { DontFragment = DontFragmentRule.Set } });
+        host.FloodTo(2);
+        host.Segment.IsBridgePort = true;
+        foreach (var remote in host.Segment.Remotes.All) remote.PathMtu = new PathMtu(1300, PathMtuOrigin.Learned);
+        Assert.True(Assert.Single(host.Send(Frame(1250, fragment: 0))).Outer.DontFragment);
+        Assert.False(Assert.Single(host.Send(Frame(1251, fragment: 0))).Outer.DontFragment);
+        var six = Craft.Ethernet(There, Here, 0x86DD, Craft.IPv6(Craft.Address6("fd00::1"), Craft.Address6("fd00::2"), 17, Craft.Fill(1240)));
+        Assert.False(Assert.Single(host.Send(six)).Outer.DontFragment);
+        Assert.Empty(host.Tap.Take());
+    }
+
+    [Fact]
+    public void A_tag_is_counted_where_nobody_may_fragment()
+    {
+        using var host = new Host(options => options with { Outer = new OuterOptions { DontFragment = DontFragmentRule.Set } });
+        host.FloodTo(2);
+        host.Segment.IsBridgePort = true;
+        foreach (var remote in host.Segment.Remotes.All) remote.PathMtu = new PathMtu(1500, PathMtuOrigin.Link);
+        Assert.Single(host.Send(Frame(1450)));
+        Assert.Single(host.Send(Craft.Tagged(There, Here, OneTag, 0x0800, Packet(1446))));
+        Assert.Empty(host.Send(Craft.Tagged(There, Here, OneTag, 0x0800, Packet(1447))));
+        Assert.Equal(1446, BinaryPrimitives.ReadUInt16BigEndian(Assert.Single(host.Tap.Take()).AsSpan(44)));
+    }
+
     [Theory]
     [InlineData(1410, false)]
     [InlineData(1411, true)]

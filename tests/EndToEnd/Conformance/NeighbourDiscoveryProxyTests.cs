@@ -47,11 +47,28 @@ public sealed class NeighbourDiscoveryProxyTests(ITestOutputHelper output) : Con
         Assert.Empty(stage.WhatCame());
     }
 
-    [SkippableFact]
-    [Trait("Case", "PX04")]
-    public void Lets_advertisements_of_local_stations_pass()
+    [SkippableTheory]
+    [InlineData(true)]
+    [InlineData(false)]
+    [Trait("Case", "PX02")]
+    public void Consumes_a_solicitation_for_an_unknown_neighbour_if_strict(bool isWellFormed)
     {
-        var stage = GivenProxy();
+        var stage = GivenProxy(strict: true);
+        stage.Port.Send(Solicitation(Asker, Nobody, isWellFormed ? LinkLayer(SourceLinkLayer, Local) : [1, 0]));
+        Assert.Empty(stage.WhatWasSentTo(stage.A));
+        Assert.Empty(stage.WhatCame());
+        stage.AssertDropped("unanswered", 1);
+        stage.Port.Send(Solicitation(Asker, Known, LinkLayer(SourceLinkLayer, Local)));
+        AssertAdvertisement(stage.Port.Expect(Local, Frames.IPv6), Local, Asker, solicited: true);
+    }
+
+    [SkippableTheory]
+    [InlineData(false)]
+    [InlineData(true)]
+    [Trait("Case", "PX04")]
+    public void Lets_advertisements_of_local_stations_pass(bool strict)
+    {
+        var stage = GivenProxy(strict);
         var advertisement = Packet(
             Local, MacAddress.FromValue(0x33_33_00_00_00_01), Asker, IPAddress.Parse("ff02::1"), 136, 0x20, Asker, LinkLayer(TargetLinkLayer, Local));
         stage.Port.Send(advertisement);
@@ -95,9 +112,9 @@ public sealed class NeighbourDiscoveryProxyTests(ITestOutputHelper output) : Con
         AssertAdvertisement(stage.Port.Expect(Local, Frames.IPv6), Local, Asker, solicited: true);
     }
 
-    private Stage GivenProxy()
+    private Stage GivenProxy(bool strict = false)
     {
-        var stage = Given(with: options => options with { Proxy = true });
+        var stage = Given(with: options => options with { Proxy = true, ProxyStrict = strict });
         stage.Dut.NeighbourAdd(Known, KnownMac);
         return stage;
     }

@@ -20,13 +20,16 @@ public sealed class ProxyTests(ITestOutputHelper output) : ConformanceTest(outpu
     private static readonly MacAddress KnownMac = Frames.Mac(0xA9);
 
     [SkippableTheory]
-    [InlineData("broadcast")]
-    [InlineData("unicast")]
-    [InlineData("probe")]
+    [InlineData("broadcast", false)]
+    [InlineData("unicast", false)]
+    [InlineData("probe", false)]
+    [InlineData("broadcast", true)]
+    [InlineData("unicast", true)]
+    [InlineData("probe", true)]
     [Trait("Case", "PX01")]
-    public void Answers_for_a_known_neighbour_once_and_sends_nothing(string kind)
+    public void Answers_for_a_known_neighbour_once_and_sends_nothing(string kind, bool strict)
     {
-        var stage = GivenProxy();
+        var stage = GivenProxy(strict);
         var sender = kind == "probe" ? IPAddress.Any : Asker;
         stage.Port.Send(Frames.ArpRequest(Local, sender, Known, kind == "unicast" ? KnownMac : null));
 
@@ -36,25 +39,31 @@ public sealed class ProxyTests(ITestOutputHelper output) : ConformanceTest(outpu
         Assert.Empty(stage.WhatCame());
     }
 
-    [SkippableFact]
+    [SkippableTheory]
+    [InlineData(false)]
+    [InlineData(true)]
     [Trait("Case", "PX02")]
-    public void Floods_a_request_for_an_unknown_neighbour()
+    public void Floods_a_request_for_an_unknown_neighbour_or_consumes_it_if_strict(bool strict)
     {
-        var stage = GivenProxy();
+        var stage = GivenProxy(strict);
         var request = Frames.ArpRequest(Local, Asker, Nobody);
         stage.Port.Send(request);
-        Assert.Equal(FloodedHere(request), stage.WhatWasSentTo(stage.A).Select(d => d.Inner));
+        Assert.Equal(FloodedHere(request, strict), stage.WhatWasSentTo(stage.A).Select(d => d.Inner));
         Assert.Empty(stage.WhatCame());
+        if (strict) stage.AssertDropped("unanswered", 1);
     }
 
     [SkippableTheory]
-    [InlineData("reply")]
-    [InlineData("gratuitous reply")]
-    [InlineData("gratuitous request")]
+    [InlineData("reply", false)]
+    [InlineData("gratuitous reply", false)]
+    [InlineData("gratuitous request", false)]
+    [InlineData("reply", true)]
+    [InlineData("gratuitous reply", true)]
+    [InlineData("gratuitous request", true)]
     [Trait("Case", "PX03")]
-    public void Lets_replies_and_announcements_of_local_stations_pass(string kind)
+    public void Lets_replies_and_announcements_of_local_stations_pass_unless_strict(string kind, bool strict)
     {
-        var stage = GivenProxy();
+        var stage = GivenProxy(strict);
         var frame = kind switch
         {
             "reply" => Frames.Ethernet(Remote, Local, Frames.Arp, Frames.ArpPacket(2, Local, Asker, Remote, Nobody)),
@@ -62,7 +71,7 @@ public sealed class ProxyTests(ITestOutputHelper output) : ConformanceTest(outpu
             _ => Frames.ArpRequest(Local, Asker, Asker),
         };
         stage.Port.Send(frame);
-        Assert.Equal(FloodedHere(frame), stage.WhatWasSentTo(stage.A).Select(d => d.Inner));
+        Assert.Equal(FloodedHere(frame, strict), stage.WhatWasSentTo(stage.A).Select(d => d.Inner));
         Assert.Empty(stage.WhatCame());
     }
 
@@ -79,14 +88,26 @@ public sealed class ProxyTests(ITestOutputHelper output) : ConformanceTest(outpu
     }
 
     [SkippableFact]
-    [Trait("Case", "PX07")]
-    public void Does_not_answer_for_a_neighbour_that_was_deleted()
+    [Trait("Case", "PX03")]
+    public void Passes_tagged_ARP_even_if_strict()
     {
-        var stage = GivenProxy();
+        var stage = GivenProxy(strict: true);
+        var frame = Frames.Tag(Frames.ArpRequest(Local, Asker, Nobody), 0x8100, 7);
+        stage.Port.Send(frame);
+        Assert.Equal([frame], stage.WhatWasSentTo(stage.A).Select(d => d.Inner));
+    }
+
+    [SkippableTheory]
+    [InlineData(false)]
+    [InlineData(true)]
+    [Trait("Case", "PX07")]
+    public void Does_not_answer_for_a_neighbour_that_was_deleted(bool strict)
+    {
+        var stage = GivenProxy(strict);
         stage.Dut.NeighbourRemove(Known);
         var request = Frames.ArpRequest(Local, Asker, Known);
         stage.Port.Send(request);
-        Assert.Equal(FloodedHere(request), stage.WhatWasSentTo(stage.A).Select(d => d.Inner));
+        Assert.Equal(FloodedHere(request, strict), stage.WhatWasSentTo(stage.A).Select(d => d.Inner));
         Assert.Empty(stage.WhatCame());
     }
 
@@ -102,13 +123,13 @@ public sealed class ProxyTests(ITestOutputHelper output) : ConformanceTest(outpu
         Assert.Empty(stage.WhatCame());
     }
 
-    private Stage GivenProxy()
+    private Stage GivenProxy(bool strict = false)
     {
-        var stage = Given(with: options => options with { Proxy = true });
+        var stage = Given(with: options => options with { Proxy = true, ProxyStrict = strict });
         stage.Dut.NeighbourAdd(Known, KnownMac);
         return stage;
     }
 
     // The kernel's proxy consumes every ARP packet; ours passes what it cannot answer (the design's 8.3).
-    private static byte[][] FloodedHere(byte[] frame) => SleeveProgram.DeviceUnderTest == VtepKind.Kernel ? [] : [frame];
+    private static byte[][] FloodedHere(byte[] frame, bool strict) => strict || SleeveProgram.DeviceUnderTest == VtepKind.Kernel ? [] : [frame];
 }

@@ -17,6 +17,7 @@ public sealed class KernelVtep : Vtep
             + Flag("udp6zerocsumtx", options.ZeroChecksum6Transmit) + Flag("udp6zerocsumrx", options.ZeroChecksum6Receive)
             + (options.Group is null ? "" : $" group {options.Group} dev {Host.UnderlayDevice}")
             + (options.Outer.Length > 0 ? $" {options.Outer}" : "")
+            + (options.Misses ? " l2miss l3miss" : "")
             + (options.Gbp is null ? "" : " gbp"));
         foreach (var remote in options.Remotes) FdbDo("append", $"{Default} dev {Device} dst {remote}");
         foreach (var address in options.Addresses) host.Run($"ip addr add {address} dev {Device}");

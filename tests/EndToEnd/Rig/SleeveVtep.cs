@@ -87,7 +87,8 @@ public sealed class SleeveVtep : Vtep
         if (options.Mac is { } mac) words.AddRange(["--mac", mac]);
         foreach (var address in options.Addresses) words.AddRange(["--address", address]);
         words.Add(options.Learning ? "--learning" : "--nolearning");
-        words.Add(options.Proxy ? "--proxy" : "--noproxy");
+        words.Add(options.ProxyStrict ? "--proxy-strict" : options.Proxy ? "--proxy" : "--noproxy");
+        if (options.Misses) words.AddRange(["--l2miss", "--l3miss"]);
         if (host.Lab.Family == AddressFamily.InterNetwork) words.Add(options.UdpChecksum ? "--udpcsum" : "--noudpcsum");
         if (options.ZeroChecksum6Transmit) words.Add("--udp6zerocsumtx");
         if (options.ZeroChecksum6Receive) words.Add("--udp6zerocsumrx");
@@ -97,6 +98,7 @@ public sealed class SleeveVtep : Vtep
         if (options.Group is not null) words.AddRange(["--group", $"{options.Group}", "--dev", Host.UnderlayDevice]);
         if (options.Gbp is not null) words.AddRange(["--gbp", options.Gbp]);
         if (options.GbpAccept is not null) words.AddRange(["--gbp-accept", options.GbpAccept]);
+        words.AddRange(options.More);
         return SleeveProgram.Up(host, words);
     }
 }

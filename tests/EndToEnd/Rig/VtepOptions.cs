@@ -42,6 +42,12 @@ public sealed record VtepOptions
     /// <summary>Answer ARP and ND from the neighbour table.</summary>
     public bool Proxy { get; init; }
 
+    /// <summary>Consume what the proxy cannot answer (Sleeve; the kernel's proxy always does).</summary>
+    public bool ProxyStrict { get; init; }
+
+    /// <summary>Tell of missing FDB entries and neighbours.</summary>
+    public bool Misses { get; init; }
+
     /// <summary>Compute the outer UDP checksum (IPv4).</summary>
     public bool UdpChecksum { get; init; } = true;
 
@@ -86,4 +92,7 @@ public sealed record VtepOptions
 
     /// <summary>--workers (Sleeve); null takes that of <see cref="SleeveProgram.Workers"/>.</summary>
     public int? Workers { get; init; }
+
+    /// <summary>More words for `sleeve up`.</summary>
+    public IReadOnlyList<string> More { get; init; } = [];
 }
