@@ -26,6 +26,7 @@ public sealed class Vtep : IDisposable
     private bool _isCapturing;
     private readonly Lock _commands = new();
     private readonly Dictionary<Vni, VtepSegment> _segments = [];
+    private readonly GroupMemberships _groups;
     private readonly TaskCompletionSource<Exception> _failure = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <summary>Opens the sockets in the calling thread's network namespace; no segment yet, and nothing moves before <see cref="Start"/>.</summary>
@@ -44,6 +45,7 @@ public sealed class Vtep : IDisposable
         _workers = new Worker[Math.Min(options.Workers, options.SourcePortMax - options.SourcePortMin + 1)];
         _steering = new FlowSteering(_workers.Length);
         OpenWorkers();
+        _groups = new GroupMemberships(_workers);
         IsUnderlaySteered = _workers.Length == 1 || _workers[0].Underlay.TrySteer(_steering);
         _loggedOffload = TransmitOffload.Offload;
         _housekeeping = new Timer(_ => KeepHouse(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
@@ -126,7 +128,13 @@ public sealed class Vtep : IDisposable
     public long CoalescedMessages => _workers.Sum(static worker => worker.Underlay.CoalescedMessages);
 
     /// <summary>Datagrams the receiving sockets dropped because their buffers were full.</summary>
-    public long SocketDrops => _workers.Sum(static worker => worker.Underlay.SocketDrops);
+    public long SocketDrops
+    {
+        get
+        {
+            lock (_commands) return _workers.Sum(static worker => worker.Underlay.SocketDrops) + _groups.SocketDrops;
+        }
+    }
 
     /// <summary>Counters of datagrams that no segment could be found for.</summary>
     public Counters Unassigned => Counters.Sum(_workers.Select(static worker => worker.Decapsulation.Unassigned));
@@ -207,12 +215,34 @@ public sealed class Vtep : IDisposable
         }
     }
 
+    /// <summary>Joins the multicast group of a segment that has one while it is up, and leaves it when it is down. Call when either may have changed.</summary>
+    /// <exception cref="ErrnoException">The group cannot be joined; ENODEV: its interface is gone.</exception>
+    public void FollowGroup(VtepSegment segment)
+    {
+        ArgumentNullException.ThrowIfNull(segment);
+        var options = segment.Segment.Options;
+        if (options.Group is not { } group) return;
+        lock (_commands)
+        {
+            if (segment.Segment.IsUp && _segments.ContainsKey(options.Vni)) _groups.Join(group, Options.InterfaceIndex, options.Vni);
+            else _groups.Leave(group, options.Vni);
+        }
+    }
+
+    /// <summary>Whether a segment is in its multicast group now.</summary>
+    public bool IsInGroup(VtepSegment segment)
+    {
+        ArgumentNullException.ThrowIfNull(segment);
+        lock (_commands) return segment.Segment.Options.Group is { } group && _groups.Has(group, segment.Segment.Options.Vni);
+    }
+
     /// <summary>Stops moving a segment's frames; when it returns, its TAP is no longer in use. One that is not there is no error.</summary>
     public void RemoveSegment(Vni vni)
     {
         lock (_commands)
         {
             if (!_segments.Remove(vni, out var removed)) return;
+            if (removed.Segment.Options.Group is { } group) _groups.Leave(group, vni);
             for (var i = 0; i < _workers.Length; i++) _workers[i].Remove(removed.Ports[i], QueueToRead(removed, i));
         }
     }
@@ -250,5 +280,6 @@ public sealed class Vtep : IDisposable
     {
         _housekeeping.Dispose();
         foreach (var worker in _workers) worker.Dispose();
+        lock (_commands) _groups.Close();
     }
 }

@@ -21,6 +21,9 @@ public sealed record VtepOptions
     /// </summary>
     public required InternetAddress Local { get; init; }
 
+    /// <summary>Interface that everything is sent by, and on which groups are joined (dev); 0 lets the route decide. Default 0.</summary>
+    public int InterfaceIndex { get; init; }
+
     /// <summary>UDP port to receive on and to send to if an FDB entry says nothing else (dstport), 1 to 65535. Default 4789.</summary>
     public ushort Port { get; init; } = VtepAddress.DefaultPort;
 

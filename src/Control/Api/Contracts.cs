@@ -68,6 +68,8 @@ internal sealed record RemoteJson(
 /// <param name="Counters">Every counter by name; see docs/operating.md.</param>
 /// <param name="Drops">Drops by direction and reason; those that never happened are left out.</param>
 /// <param name="Remotes">Counters of each remote VTEP.</param>
+/// <param name="Group">Its multicast group; left out without one.</param>
+/// <param name="GroupJoined">Whether it is in the group, which it is while the TAP is up; left out without one.</param>
 internal sealed record SegmentStatsJson(
     string Ifname,
     long Vni,
@@ -81,7 +83,9 @@ internal sealed record SegmentStatsJson(
     string TapOffloadReason,
     IReadOnlyDictionary<string, long> Counters,
     IReadOnlyList<DropJson> Drops,
-    IReadOnlyList<RemoteJson> Remotes);
+    IReadOnlyList<RemoteJson> Remotes,
+    string? Group = null,
+    bool? GroupJoined = null);
 
 /// <summary>What one worker did.</summary>
 /// <param name="Worker">Its number.</param>

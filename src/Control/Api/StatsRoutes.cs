@@ -2,6 +2,7 @@ using System.Text.Json;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
+using Sleeve.DataPlane;
 using Sleeve.DataPlane.Pipeline;
 
 namespace Sleeve.Control.Api;
@@ -37,7 +38,7 @@ internal static class StatsRoutes
             number, worker.BytesTaken.Out, worker.BytesTaken.In, worker.Sleeps.Sleeps, worker.Sleeps.Spared, worker.Underlay.SocketDrops))],
         Steering(state),
         DropsOf(state.Vtep.Unassigned),
-        [.. state.Segments.Values.OrderBy(static attached => attached.Segment.Options.Name, StringComparer.Ordinal).Select(Read)],
+        [.. state.Segments.Values.OrderBy(static attached => attached.Segment.Options.Name, StringComparer.Ordinal).Select(segment => Read(state.Vtep, segment))],
         // Not precise: that would stop the workers to look at what each has left.
         new RuntimeJson(GC.CollectionCount(0), GC.CollectionCount(1), GC.CollectionCount(2), GC.GetTotalAllocatedBytes(precise: false)));
 
@@ -45,7 +46,7 @@ internal static class StatsRoutes
         state.Vtep.Workers.Count == 1 ? "one-worker"
         : state.Vtep.IsUnderlaySteered && state.Segments.Values.All(static segment => segment.IsSteered) ? "inner-flow" : "kernel";
 
-    private static SegmentStatsJson Read(VtepSegment attached)
+    private static SegmentStatsJson Read(Vtep vtep, VtepSegment attached)
     {
         var (segment, counters) = (attached.Segment, attached.Counters);
         return new SegmentStatsJson(
@@ -69,7 +70,9 @@ internal static class StatsRoutes
                     sent.DatagramsSent, sent.BytesSent, sent.DatagramsReceived, sent.BytesReceived, sent.Drops,
                     remote.PathMtu.Bytes == 0 ? null : remote.PathMtu.Bytes, Naming.ConvertName(remote.PathMtu.Origin.ToString()),
                     remote.ProbeVerdict is null ? null : remote.ProbedMtu, remote.ProbeVerdict);
-            })]);
+            })],
+            segment.Options.Group?.ToString(),
+            segment.Options.Group is null ? null : vtep.IsInGroup(attached));
     }
 
     /// <summary>What was dropped, by direction and reason.</summary>

@@ -79,6 +79,7 @@ internal static class StatsCommand
             Write("");
             Write($"{segment.Ifname}: vni {segment.Vni} {(segment.Up ? "UP" : "DOWN")} mtu {segment.Mtu} mac {segment.Mac} fdb {segment.FdbEntries} neigh {segment.Neighbours}");
             Write($"    {segment.Queues} {(segment.Queues == 1 ? "queue" : "queues")}, tap-offload: {segment.TapOffload} ({segment.TapOffloadReason})");
+            if (segment.Group is { } group) Write($"    group {group}: {(segment.GroupJoined == true ? "joined" : "not joined")}");
             PrintCounters(segment);
             PrintRemotes(segment);
             PrintDrops(segment.Drops);

@@ -74,12 +74,6 @@ internal static class UpCommand
     private static readonly Setting ReceiveOffload = new(
         "--rx-offload", "HOW", "Take runs at once, merge them for the TAP. [auto: on]", "auto or none");
 
-    private static readonly Setting TypeOfService = new(
-        "--tos", "TOS", "Outer TOS or traffic class; ECN is always the frame's. [0]", "inherit or 0 to 252, a multiple of 4 (the rest is ECN), also as 0x…");
-    private static readonly Setting TimeToLive = new("--ttl", "TTL", "Outer TTL or hop limit. [auto: the route's; 1 to a group]", "auto, inherit or 1 to 255 (0 means auto)");
-    private static readonly Setting DontFragment = new("--df", "DF", "DF of the outer IPv4 header. [unset]", "unset, set or inherit");
-    private static readonly Setting FlowLabel = new("--flowlabel", "LABEL", "Flow label of the outer IPv6 header. [0: the kernel's own]", "inherit or 0 to 1048575, also as 0x…");
-
     private static readonly Option<bool> Learning = Setting.Flag("--learning", "Learn which station is behind which VTEP. [on]");
     private static readonly Option<bool> NoLearning = Setting.Flag("--nolearning", "Do not learn.");
     private static readonly Option<bool> Proxy = Setting.Flag("--proxy", "Answer ARP and neighbour solicitations for known neighbours. [off]");
@@ -96,9 +90,10 @@ internal static class UpCommand
     public static Command Create()
     {
         var command = new Command("up", "Run one VTEP in the foreground until SIGINT or SIGTERM.") { Devices };
-        foreach (var setting in (ReadOnlySpan<Setting>)[Vni, Local, Remote, Port, SourcePorts, Ageing, MaxAddress, Admit, Mtu, Address, Bridge, Mac, Netns, TapDescriptor, Socket, Fdb, Neigh, Config, Gbp, GbpAccept, Workers, TransmitOffload, ReceiveOffload,
-            TypeOfService, TimeToLive, DontFragment, FlowLabel])
+        foreach (var setting in (ReadOnlySpan<Setting>)[Vni, Local, Remote, Port, SourcePorts, Ageing, MaxAddress, Admit, Mtu, Address, Bridge, Mac, Netns, TapDescriptor, Socket, Fdb, Neigh, Config, Gbp, GbpAccept, Workers, TransmitOffload, ReceiveOffload])
             command.Options.Add(setting.Option);
+        OuterSettings.AddTo(command);
+        GroupSettings.AddTo(command);
         foreach (var flag in (ReadOnlySpan<Option<bool>>)[
             Learning, NoLearning, Proxy, NoProxy, UdpChecksum, NoUdpChecksum, Zero6Transmit, NoZero6Transmit, Zero6Receive, NoZero6Receive, Strict])
             command.Options.Add(flag);
@@ -150,6 +145,7 @@ internal static class UpCommand
         {
             Vtep = vtep,
             Devices = [.. devices.Select(static device => device.Segment)],
+            Device = GroupSettings.ReadDevice(reader),
             PathMtu = PathMtuSettings.Read(reader),
             Socket = reader.Read<string?>(Socket, Words.SocketPath!, null),
         };
@@ -162,6 +158,7 @@ internal static class UpCommand
     private static ReadDevice ReadSegment(SettingReader reader)
     {
         var remotes = reader.ReadGiven<InternetAddress>(Remote, Words.UnicastAddress);
+        var groups = GroupSettings.ReadGroup(reader);
         var entries = reader.ReadGiven<StaticEntry>(Fdb, Words.FdbEntry);
         var shared = new SegmentOptions
         {
@@ -176,18 +173,13 @@ internal static class UpCommand
             MssClamp = PathMtuSettings.ReadSegmentSize(reader),
             Policy = reader.IsGiven(Gbp) ? reader.Read<GroupPolicy>(Gbp, Words.Policy, default) : null,
             AcceptedGroups = reader.Read<PolicyGroups?>(GbpAccept, Words.Groups, null),
-            Outer = new OuterOptions
-            {
-                TypeOfService = reader.Read(TypeOfService, Words.TypeOfService, 0),
-                TimeToLive = reader.Read(TimeToLive, Words.TimeToLive, 0),
-                DontFragment = reader.Read(DontFragment, Words.DontFragment, DontFragmentRule.Unset),
-                FlowLabel = reader.Read(FlowLabel, Words.FlowLabel, 0),
-            },
+            Outer = OuterSettings.Read(reader),
+            Group = groups is [var group, ..] ? group.Value : null,
         };
         var segment = new UpSegment
         {
             Segment = GuardSettings.Apply(shared, reader),
-            Remotes = [.. remotes.Select(static remote => remote.Value)],
+            Remotes = [.. groups.Concat(remotes).Select(static remote => remote.Value)],
             Mtu = reader.IsGiven(Mtu) ? reader.Read(Mtu, Words.Number(68, 65521), 0) : null,
             Addresses = reader.ReadAll<AddressPrefix>(Address, Words.Prefix),
             Bridge = reader.Read<string?>(Bridge, Words.LinkName!, null),
@@ -201,7 +193,7 @@ internal static class UpCommand
         var stations = new HashSet<MacAddress>();
         foreach (var entry in entries)
             if (entry.Value.Mac is { IsGroup: false, IsZero: false } mac && !stations.Add(mac)) reader.Refuse($"{entry.Name} {mac}: given twice; a station is behind one VTEP");
-        return new ReadDevice(segment, [.. remotes, .. entries.Where(static entry => !entry.Value.Destination.IsUnspecified).Select(static entry => new Given<InternetAddress>(entry.Value.Destination, entry.Name))]);
+        return new ReadDevice(segment, [.. groups, .. remotes, .. entries.Where(static entry => !entry.Value.Destination.IsUnspecified).Select(static entry => new Given<InternetAddress>(entry.Value.Destination, entry.Name))]);
     }
 
     private static InternetAddress LocalOrFamily(SettingReader reader, InternetAddress local, IReadOnlyList<Given<InternetAddress>> remotes)
@@ -223,6 +215,7 @@ internal static class UpCommand
     {
         if (options.Vtep.Local.IsIPv4 && options.Devices.Any(static device => device.Segment.Outer.FlowLabel != 0))
             reader.Refuse("--flowlabel: only IPv6 has flow labels, and this underlay is IPv4");
+        GroupSettings.RefuseContradictions(reader, options);
         if (options.Devices.Count <= 1) return;
         foreach (var setting in (ReadOnlySpan<Setting>)[Mac, TapDescriptor, Address])
             if (reader.ReadGiven<string>(setting, Words.Text) is [var first, ..]) reader.Refuse($"{first}: only one device can have it");

@@ -191,31 +191,6 @@ internal static class Words
         return true;
     }
 
-    /// <summary>An outer TOS: inherit, or a number whose ECN bits are clear.</summary>
-    public static bool TypeOfService(string text, out int value) => TryNumberOrInherit(text, byte.MaxValue, out value) && (value == OuterOptions.Inherit || (value & CongestionMark.Mask) == 0);
-
-    /// <summary>An outer TTL: auto (as 0), inherit, or 1 to 255.</summary>
-    public static bool TimeToLive(string text, out int value) => TryNumberOrInherit(text == "auto" ? "0" : text, byte.MaxValue, out value);
-
-    /// <summary>An outer flow label: inherit, or 20 bits.</summary>
-    public static bool FlowLabel(string text, out int value) => TryNumberOrInherit(text, 0xFFFFF, out value);
-
-    /// <summary>When DF is set.</summary>
-    public static bool DontFragment(string text, out DontFragmentRule value)
-    {
-        value = text switch { "set" => DontFragmentRule.Set, "inherit" => DontFragmentRule.Inherit, _ => DontFragmentRule.Unset };
-        return text is "set" or "inherit" or "unset";
-    }
-
-    private static bool TryNumberOrInherit(string text, int max, out int value)
-    {
-        value = OuterOptions.Inherit;
-        if (text == "inherit") return true;
-        if (text.StartsWith("0x", StringComparison.Ordinal))
-            return int.TryParse(text.AsSpan(2), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out value) && value >= 0 && value <= max;
-        return Number(0, max)(text, out value);
-    }
-
     private static bool TryNumber(string text, long min, long max, out long value) =>
         long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out value) && value >= min && value <= max;
 }

@@ -31,6 +31,7 @@ internal sealed class ForegroundVtep : IAsyncDisposable
     // By the namespace's name; the current one has none.
     private readonly Dictionary<string, TapPlace> _places = [];
     private UnderlayDevice? _underlayDevice;
+    private LinkInfo? _underlayLink;
     private Vtep? _vtep;
     private PathMtuKeeper? _pathMtus;
     private ApiServer? _api;
@@ -82,8 +83,9 @@ internal sealed class ForegroundVtep : IAsyncDisposable
         foreach (var path in SocketPaths()) SocketFile.Prepare(path);
         using var underlayHost = RouteNetlink.Open();
         foreach (var name in _options.Devices.Select(static device => device.NetworkNamespace).Distinct()) _places[name ?? ""] = TapPlace.Open(name);
+        _underlayLink = _options.Device is { } lower ? underlayHost.FindLink(lower) ?? throw new HostException($"--dev {lower}: there is no such interface (ip link show)") : null;
         _vtep = OpenVtep(underlayHost);
-        var mtus = new MtuFinder(underlayHost, _options.Vtep.Local, _logger);
+        var mtus = new MtuFinder(underlayHost, _options.Vtep.Local, _underlayLink?.Index ?? 0, _logger);
 
         foreach (var asked in _options.Devices)
         {
@@ -97,6 +99,7 @@ internal sealed class ForegroundVtep : IAsyncDisposable
 
         foreach (var place in _places.Values) place.Watch(OnLinkChange, fault => Fail($"watching links failed: {fault.Message}"));
         foreach (var place in _places.Values) place.SetUp();
+        JoinGroups();
         _pathMtus = PathMtuKeeper.Start(
             [.. _segments.Values.Select(static attached => attached.Segment)], new VtepAddress(_options.Vtep.Local, _options.Vtep.Port), _options.PathMtu, static () => Vtep.NowMilliseconds,
             fault => _logger.Say($"watching routes failed: path MTUs stay as they are: {fault.Message}"));
@@ -119,7 +122,7 @@ internal sealed class ForegroundVtep : IAsyncDisposable
 
     private Vtep OpenVtep(RouteNetlink host)
     {
-        var options = WithUnderlayTap(host, _options.Vtep);
+        var options = WithUnderlayTap(host, _options.Vtep) with { InterfaceIndex = _underlayLink?.Index ?? 0 };
         try
         {
             return new Vtep(options, _logger);
@@ -172,6 +175,35 @@ internal sealed class ForegroundVtep : IAsyncDisposable
         return _vtep.AddSegment(segment, device.Queues);
     }
 
+    // Before anything is said to be ready; from then on link changes say when.
+    private void JoinGroups()
+    {
+        foreach (var segment in _segments.Values.Where(static segment => segment.Segment.Options.Group is not null))
+        {
+            segment.Segment.SetUp(true, Vtep.NowMilliseconds);
+            try
+            {
+                _vtep!.FollowGroup(segment);
+            }
+            catch (ErrnoException failure)
+            {
+                throw new HostException($"--group {segment.Segment.Options.Group}: cannot be joined on {_underlayLink?.Name}: {ErrnoException.Describe(failure.Errno)}");
+            }
+        }
+    }
+
+    private void FollowGroup(VtepSegment segment)
+    {
+        try
+        {
+            _vtep!.FollowGroup(segment);
+        }
+        catch (ErrnoException failure)
+        {
+            _logger.Say($"{segment.Segment.Options.Name}: group {segment.Segment.Options.Group} cannot be joined on {_underlayLink?.Name}: {ErrnoException.Describe(failure.Errno)}; frames that others flood do not arrive");
+        }
+    }
+
     private void OnLinkChange(OverlayDevice device, LinkChange change)
     {
         var segment = _segments[device.Name].Segment;
@@ -189,6 +221,7 @@ internal sealed class ForegroundVtep : IAsyncDisposable
 
         if (!change.Changes.HasFlag(LinkChanges.Up)) return;
         segment.SetUp(change.Now.IsUp, Vtep.NowMilliseconds);
+        FollowGroup(_segments[device.Name]);
         if (_api is null) return;
         if (change.Before.IsUp && !change.Now.IsUp) _logger.Say($"{segment.Options.Name} is down: what was learned is forgotten, frames are dropped and counted");
         if (!change.Before.IsUp && change.Now.IsUp) _logger.Say($"{segment.Options.Name} is up");
@@ -252,11 +285,17 @@ internal sealed class ForegroundVtep : IAsyncDisposable
             if (remotes.Length > MaxListedCharacters) remotes = $"{group.First().Remotes.Count} VTEPs";
             yield return whose + (remotes.Length == 0
                 ? "no remote yet: add one with sleeve fdb append 00:00:00:00:00:00, or let them be learned; datagrams of any VTEP are admitted until one is configured"
-                : $"broadcast, unknown and multicast frames go to {remotes}; {(admission == Admission.Any ? "datagrams of any VTEP are admitted" : "only configured VTEPs are admitted")}");
+                : $"broadcast, unknown and multicast frames go to {remotes}; {Admitted(group.First(), admission)}");
         }
 
         if (groups.Length > ReportedOneByOne) yield return $"and {groups.Length - ReportedOneByOne} more lists of remotes; sleeve fdb show lists them";
     }
+
+    // A group is no VTEP.
+    private static string Admitted(UpSegment segment, Admission admission) =>
+        admission == Admission.Any ? "datagrams of any VTEP are admitted"
+        : segment.Remotes.All(static remote => remote.IsMulticast) ? "datagrams of any VTEP are admitted until one is configured"
+        : "only configured VTEPs are admitted";
 
     private string WorkersLine()
     {

@@ -4,7 +4,7 @@ using Sleeve.DataPlane.Wire;
 namespace Sleeve.Control.Up;
 
 /// <summary>Which MTU each TAP gets; segments with the same remotes share one answer of the kernel.</summary>
-internal sealed class MtuFinder(RouteNetlink host, InternetAddress local, StderrLogger logger)
+internal sealed class MtuFinder(RouteNetlink host, InternetAddress local, int linkIndex, StderrLogger logger)
 {
     private readonly Dictionary<string, OverlayMtu> _found = [];
     private readonly HashSet<UnreachableRemote> _told = [];
@@ -16,7 +16,7 @@ internal sealed class MtuFinder(RouteNetlink host, InternetAddress local, Stderr
         var key = string.Join(' ', segment.Remotes);
         if (!_found.TryGetValue(key, out var found))
         {
-            _found[key] = found = OverlayMtu.Find(host, local, segment.Remotes);
+            _found[key] = found = OverlayMtu.Find(host, local, segment.Remotes, linkIndex);
             foreach (var unreachable in found.Unreachable.Where(_told.Add))
                 logger.Say($"{unreachable} (frames for it are dropped and counted until there is one)");
         }

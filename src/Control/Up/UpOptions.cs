@@ -17,6 +17,9 @@ internal sealed record UpOptions
     /// <summary>The segments alone.</summary>
     public IReadOnlyList<SegmentOptions> Segments => [.. Devices.Select(static device => device.Segment)];
 
+    /// <summary>Underlay interface to send by and to join groups on; null lets the route decide.</summary>
+    public string? Device { get; init; }
+
     /// <summary>How path MTUs are kept.</summary>
     public PathMtuOptions PathMtu { get; init; } = new();
 
@@ -30,7 +33,7 @@ internal sealed record UpSegment
     /// <summary>The segment; its name is the TAP's.</summary>
     public required SegmentOptions Segment { get; init; }
 
-    /// <summary>Its default destinations.</summary>
+    /// <summary>Its default destinations, its multicast group too.</summary>
     public IReadOnlyList<InternetAddress> Remotes { get; init; } = [];
 
     /// <summary>MTU of the TAP in bytes; null to take it from the route to the remotes.</summary>

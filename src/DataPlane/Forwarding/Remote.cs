@@ -23,6 +23,7 @@ public sealed class Remote
         Header = header;
         IsSelf = isSelf;
         IsNull = address.Address.IsUnspecified;
+        IsGroup = address.Address.IsMulticast;
         Number = number;
         Alone = new ReplicationList([this]);
     }
@@ -41,6 +42,9 @@ public sealed class Remote
 
     /// <summary>True for 0.0.0.0 and ::, which an operator sets to have frames dropped.</summary>
     public bool IsNull { get; }
+
+    /// <summary>True for a multicast group, which is no VTEP: nothing is ever received from it.</summary>
+    public bool IsGroup { get; }
 
     /// <summary>True while a static or permanent FDB entry names it, or the same address with another port or VNI.</summary>
     public bool IsConfigured => Volatile.Read(ref ConfiguredEntries) > 0;

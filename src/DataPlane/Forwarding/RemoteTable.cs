@@ -91,7 +91,7 @@ public sealed class RemoteTable
         if (IsVtep(remote) && Interlocked.Decrement(ref canonical.AdmittingEntries) == 0) Volatile.Write(ref _configuredVteps, _configuredVteps - 1);
     }
 
-    private static bool IsVtep(Remote remote) => !remote.IsNull && !remote.IsSelf;
+    private static bool IsVtep(Remote remote) => !remote.IsNull && !remote.IsSelf && !remote.IsGroup;
 
     private Remote Canonical(Remote remote) => Get(new VtepAddress(remote.Address.Address, _self.Port), _options.Vni);
 

@@ -34,6 +34,9 @@ public sealed record SegmentOptions
     /// <summary>Name of its TAP, for messages.</summary>
     public required string Name { get; init; }
 
+    /// <summary>Multicast group that stands for all VTEPs of the segment (group): a default destination, and joined while the TAP is up. Default none.</summary>
+    public InternetAddress? Group { get; init; }
+
     /// <summary>Learn which station is behind which VTEP from received frames (learning). Default true.</summary>
     public bool Learning { get; init; } = true;
 

@@ -130,6 +130,19 @@ public static unsafe partial class LibC
         public fixed byte sll_addr[8];
     }
 
+    public struct ip_mreqn
+    {
+        public uint imr_multiaddr;
+        public uint imr_address;
+        public int imr_ifindex;
+    }
+
+    public struct ipv6_mreq
+    {
+        public fixed byte ipv6mr_multiaddr[16];
+        public int ipv6mr_interface;
+    }
+
     public struct msghdr
     {
         public void* msg_name;

@@ -24,11 +24,12 @@ public sealed unsafe class PacketSocket : IDisposable
 
     private PacketSocket(FileDescriptor fd) => _fd = fd;
 
-    /// <summary>Watches UDP packets to a port that leave, by whichever device.</summary>
+    /// <summary>Watches UDP packets to a port that leave.</summary>
     /// <param name="isIPv6">Of IPv6; else of IPv4 (without options).</param>
     /// <param name="port">UDP destination port.</param>
+    /// <param name="ifindex">By which device; 0 for any.</param>
     /// <exception cref="ErrnoException">EPERM: CAP_NET_RAW is missing.</exception>
-    public static PacketSocket WatchOutgoing(bool isIPv6, ushort port)
+    public static PacketSocket WatchOutgoing(bool isIPv6, ushort port, int ifindex = 0)
     {
         var (protocolOffset, headerSize) = isIPv6 ? (6u, 40u) : (9u, 20u);
         LibC.sock_filter[] filter =
@@ -46,7 +47,7 @@ public sealed unsafe class PacketSocket : IDisposable
             new() { code = Return, k = ushort.MaxValue },
             new() { code = Return, k = 0 },
         ];
-        return Open(filter, ifindex: 0);
+        return Open(filter, ifindex);
     }
 
     /// <summary>Watches everything that enters or leaves by one device.</summary>

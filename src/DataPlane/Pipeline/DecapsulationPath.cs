@@ -38,6 +38,9 @@ public sealed class DecapsulationPath
     private long _nowMilliseconds;
     private SegmentPort? _port;
 
+    // The address whose datagrams would be our own, of a batch that a multicast group was sent; none otherwise.
+    private InternetAddress _own;
+
     // The run of mergeable frames under way.
     private SegmentPort? _runPort;
     private VxlanHeader _runHeader;
@@ -70,10 +73,21 @@ public sealed class DecapsulationPath
 
     /// <summary>Takes one batch from the underlay through all stages.</summary>
     /// <returns>Messages taken; fewer than <see cref="FrameBatch.DefaultCapacity"/> when the underlay was emptied.</returns>
-    public int Run(long nowMilliseconds)
+    public int Run(long nowMilliseconds) => Run(_underlay, default, nowMilliseconds);
+
+    /// <summary>Takes one batch of what a multicast group was sent through all stages.</summary>
+    /// <returns>Messages taken, as above.</returns>
+    public int Run(GroupReceiver group, long nowMilliseconds)
+    {
+        ArgumentNullException.ThrowIfNull(group);
+        return Run(group, group.Own, nowMilliseconds);
+    }
+
+    internal int Run(IDatagramSource source, InternetAddress own, long nowMilliseconds)
     {
         _frames.Clear();
-        _underlay.Receive(_frames); // 1
+        source.Receive(_frames); // 1
+        _own = own;
         _nowMilliseconds = nowMilliseconds;
         var ring = _capture;
         for (var i = 0; i < _frames.Count; i++)
@@ -178,6 +192,7 @@ public sealed class DecapsulationPath
         var segment = port.Segment;
         sender = null;
         if (segment.Options.Strict && HasReservedBits(segment, header)) return DropReason.ReservedBits; // 3
+        if (frame.Sender == _own) return DropReason.Reflected;
         if (!segment.Remotes.Admits(frame.Sender, out sender))
         {
             sender = null;
@@ -198,6 +213,7 @@ public sealed class DecapsulationPath
 
         var policy = segment.Options.Policy is null ? default : header.Policy;
         if (!IsAccepted(segment, policy)) return DropReason.PolicyDenied;
+
         if ((frame.OuterTypeOfService & CongestionMark.Mask) != 0) // 5
         {
             var outcome = CongestionMark.Decapsulate(bytes, headers, frame.OuterTypeOfService);

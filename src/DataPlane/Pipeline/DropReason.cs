@@ -21,6 +21,9 @@ public enum DropReason
     /// <summary>The sender is not a VTEP of the segment (RFC 7348, section 7).</summary>
     UnknownVtep,
 
+    /// <summary>The sender is this VTEP itself: what it sent to its group has come back.</summary>
+    Reflected,
+
     /// <summary>The source MAC is the TAP's own: a loop, or somebody pretends.</summary>
     OwnMac,
 
@@ -105,6 +108,7 @@ public static class DropReasons
         DropReason.ReservedBits => "a reserved bit of the VXLAN header is set (--strict drops these, as the kernel does)",
         DropReason.UnknownVni => "no segment here has this VNI",
         DropReason.UnknownVtep => "the sender is not a VTEP of the segment (add it with --remote or sleeve fdb append, or start with --admit any)",
+        DropReason.Reflected => "this VTEP sent it to its group and the underlay brought it back: a loop there, or a forgery",
         DropReason.OwnMac => "the source MAC is the TAP's own: a loop or a forgery",
         DropReason.InvalidSource => "the source MAC is multicast, broadcast or zero",
         DropReason.TruncatedIp => "the frame says it is IP but ends before its IP header does",

@@ -118,6 +118,7 @@ public sealed class SourcePorts : IDisposable
     {
         socket.RefuseInput();
         if (!socket.TrySet(LibC.SOL_SOCKET, LibC.SO_SNDBUFFORCE, SendBufferBytes)) socket.TrySet(LibC.SOL_SOCKET, LibC.SO_SNDBUF, SendBufferBytes);
+        if (_options.InterfaceIndex != 0) Multicast.SendBy(socket, _options.InterfaceIndex);
         // DF clear: the kernel's device leaves fragmenting to the IP layer, while a UDP socket would set DF.
         if (socket.IsIPv6)
         {

@@ -61,7 +61,7 @@ public sealed class TunnelTransmitter
     {
         ArgumentNullException.ThrowIfNull(batch);
         ref readonly var frame = ref batch.WholeOf(datagram, out var plan);
-        if (!frame.Offload.NeedsChecksum || !TunnelFrame.Fits(frame.Length) || !TunnelFrame.CanBear(datagram.Outer) || (frame.Offload.Kind == SegmentKind.Udp && !_port.TakesUdp)) return false;
+        if (!frame.Offload.NeedsChecksum || !TunnelFrame.Fits(frame.Length) || !TunnelFrame.CanBear(datagram.Outer) || datagram.Remote.IsGroup || (frame.Offload.Kind == SegmentKind.Udp && !_port.TakesUdp)) return false;
 
         var remote = datagram.Remote.Address;
         var path = PathTo(remote);
@@ -167,6 +167,6 @@ public sealed class TunnelTransmitter
         var names = blocked.Length > 3 ? $"{blocked.Length} VTEPs" : string.Join(", ", blocked);
         Volatile.Write(ref _trouble, blocked.Length == 0
             ? null
-            : $"tunnel-gso: super-frames to {names} do not leave this host, which forwards them: a firewall (forward chain), rp_filter or an IPsec policy; tried again every {TunnelPath.BlockedMilliseconds / 1000} s");
+            : $"tunnel-gso: super-frames to {names} do not leave this host, which forwards them: a firewall (forward chain), rp_filter, an IPsec policy, or a route by another interface than --dev; tried again every {TunnelPath.BlockedMilliseconds / 1000} s");
     }
 }

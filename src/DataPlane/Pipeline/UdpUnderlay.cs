@@ -12,6 +12,7 @@ public sealed class UdpUnderlay : IUnderlay, IDisposable
     /// <summary>What the receiving socket asks for: at 64-byte frames about 16,000 datagrams, some 50 ms of a full-rate burst.</summary>
     public const int ReceiveBufferBytes = 16 << 20;
 
+    private readonly VtepOptions _options;
     private readonly UnderlaySocket _receiver;
     private readonly SourcePorts _senders;
     private readonly Dictionary<FrameBatch, DatagramReceiver> _receivers = [];
@@ -38,12 +39,11 @@ public sealed class UdpUnderlay : IUnderlay, IDisposable
     {
         ArgumentNullException.ThrowIfNull(options);
         _clock = clock;
+        _options = options;
         _receiver = new UnderlaySocket(!options.Local.IsIPv4);
         try
         {
-            if (!_receiver.TrySet(LibC.SOL_SOCKET, LibC.SO_RCVBUFFORCE, ReceiveBufferBytes)) _receiver.TrySet(LibC.SOL_SOCKET, LibC.SO_RCVBUF, ReceiveBufferBytes);
-            _receiver.ReportTypeOfService();
-            if (_receiver.IsIPv6 && options.ZeroChecksum6Receive) _receiver.Set(LibC.IPPROTO_UDP, LibC.UDP_NO_CHECK6_RX, 1);
+            Prepare(_receiver);
             (_cut, _cutReason) = ChooseCut(options);
             if (_cut == Pipeline.TransmitOffload.UdpGso) _maxSegments = UdpOffloadSelfTest.MaxSegments(!options.Local.IsIPv4);
             _tap = OpenTap(options, out var refusal);
@@ -69,6 +69,58 @@ public sealed class UdpUnderlay : IUnderlay, IDisposable
             _receiver.Dispose();
             throw;
         }
+    }
+
+    private void Prepare(UnderlaySocket receiver)
+    {
+        if (!receiver.TrySet(LibC.SOL_SOCKET, LibC.SO_RCVBUFFORCE, ReceiveBufferBytes)) receiver.TrySet(LibC.SOL_SOCKET, LibC.SO_RCVBUF, ReceiveBufferBytes);
+        receiver.ReportTypeOfService();
+        Multicast.IgnoreOthersGroups(receiver);
+        if (receiver.IsIPv6 && _options.ZeroChecksum6Receive) receiver.Set(LibC.IPPROTO_UDP, LibC.UDP_NO_CHECK6_RX, 1);
+    }
+
+    /// <summary>Lets sockets of groups have the same port. From any thread.</summary>
+    internal void SharePort() => _receiver.Set(LibC.SOL_SOCKET, LibC.SO_REUSEPORT, 1);
+
+    /// <summary>Opens a socket that is in a multicast group. From any thread; every worker's port must be shared.</summary>
+    /// <param name="group">The group, of the underlay's family.</param>
+    /// <param name="interfaceIndex">Where to join.</param>
+    /// <exception cref="ErrnoException">ENODEV: there is no such interface.</exception>
+    internal GroupReceiver OpenGroup(InternetAddress group, int interfaceIndex)
+    {
+        var socket = new UnderlaySocket(!group.IsIPv4);
+        try
+        {
+            Span<byte> address = stackalloc byte[16];
+            group.Write(address);
+            address = address[..group.Size];
+            Prepare(socket);
+            if (IsCoalescing) socket.TrySet(LibC.SOL_UDP, LibC.UDP_GRO, 1);
+            socket.Set(LibC.SOL_SOCKET, LibC.SO_REUSEPORT, 1);
+            // Another program may have joined the same group elsewhere; and a link-local group means nothing without its interface.
+            socket.Set(LibC.SOL_SOCKET, LibC.SO_BINDTOIFINDEX, interfaceIndex);
+            var errno = socket.TryBind(address, _options.Port);
+            if (errno != 0) throw new ErrnoException(errno, nameof(LibC.bind), $"{group} port {_options.Port}");
+            Multicast.Join(socket, address, interfaceIndex);
+            return new GroupReceiver(this, socket, OwnAddress(group, interfaceIndex));
+        }
+        catch
+        {
+            socket.Dispose();
+            throw;
+        }
+    }
+
+    private InternetAddress OwnAddress(InternetAddress group, int interfaceIndex)
+    {
+        if (!_options.Local.IsUnspecified) return _options.Local;
+        using var probe = new UnderlaySocket(!group.IsIPv4);
+        Multicast.SendBy(probe, interfaceIndex);
+        Span<byte> address = stackalloc byte[16];
+        group.Write(address);
+        Span<byte> found = stackalloc byte[16];
+        if (probe.TryFindSource(address[..group.Size], _options.Port, found) != 0) return default;
+        return group.IsIPv4 ? InternetAddress.ReadIPv4(found) : InternetAddress.ReadIPv6(found);
     }
 
     /// <summary>How super-frames and runs of datagrams reach the kernel now, and why that way. From any thread.</summary>
@@ -167,13 +219,16 @@ public sealed class UdpUnderlay : IUnderlay, IDisposable
     {
         refusal = null;
         if (options.TransmitOffload is Pipeline.TransmitOffload.None or Pipeline.TransmitOffload.UdpGso) return null;
-        if (options.UnderlayTap is { } tap) return UnderlayTap.TryOpen(tap, out refusal);
+        if (options.UnderlayTap is { } tap) return UnderlayTap.TryOpen(tap, options.InterfaceIndex, out refusal);
         refusal = options.UnderlayTapRefusal;
         return null;
     }
 
     /// <inheritdoc/>
-    public void Receive(FrameBatch batch)
+    public void Receive(FrameBatch batch) => Receive(_receiver, batch);
+
+    /// <summary>Receives from a socket of this worker.</summary>
+    internal void Receive(UnderlaySocket socket, FrameBatch batch)
     {
         ArgumentNullException.ThrowIfNull(batch);
         // The VXLAN header lands in the headroom, so that the frame itself starts where every frame does.
@@ -181,7 +236,7 @@ public sealed class UdpUnderlay : IUnderlay, IDisposable
         if (!_receivers.TryGetValue(batch, out var receiver))
             _receivers[batch] = receiver = new DatagramReceiver(batch.Slab, batch.Capacity, FrameBatch.SlotSize, Offset);
 
-        var count = receiver.Receive(_receiver);
+        var count = receiver.Receive(socket);
         for (var i = 0; i < count; i++)
         {
             ref var frame = ref batch.Add(receiver.LengthOf(i));

@@ -9,10 +9,12 @@ namespace Sleeve.DataPlane.Pipeline;
 internal sealed class UnderlayTap : ITunnelPort, IDisposable
 {
     private readonly TunnelTap _tap;
+    private readonly int _interfaceIndex;
 
-    private UnderlayTap(TunnelTap tap, MacAddress deviceMac)
+    private UnderlayTap(TunnelTap tap, MacAddress deviceMac, int interfaceIndex)
     {
         _tap = tap;
+        _interfaceIndex = interfaceIndex;
         DeviceMac = deviceMac;
     }
 
@@ -23,13 +25,16 @@ internal sealed class UnderlayTap : ITunnelPort, IDisposable
     public bool TakesUdp { get; private set; }
 
     /// <summary>Opens a queue in the calling thread's network namespace, and tests it.</summary>
-    /// <returns>Null if it cannot be had; <paramref name="reason"/> says why.</returns>
-    internal static UnderlayTap? TryOpen(UnderlayTapOptions options, out string reason)
+    /// <param name="options">Which TAP.</param>
+    /// <param name="interfaceIndex">The interface that datagrams have to leave by; 0 for any.</param>
+    /// <param name="reason">Why there is none.</param>
+    /// <returns>Null if it cannot be had.</returns>
+    internal static UnderlayTap? TryOpen(UnderlayTapOptions options, int interfaceIndex, out string reason)
     {
         UnderlayTap? opened = null;
         try
         {
-            opened = new UnderlayTap(TunnelTap.Open(options.Name), options.Mac);
+            opened = new UnderlayTap(TunnelTap.Open(options.Name), options.Mac, interfaceIndex);
             using var watch = PacketSocket.Watch(options.Index);
             reason = "its self-test failed: the kernel does not take tunnel super-frames whole";
             if (opened.Takes(watch, SegmentKind.TcpIPv4) && opened.Takes(watch, SegmentKind.TcpIPv6))
@@ -113,7 +118,7 @@ internal sealed class UnderlayTap : ITunnelPort, IDisposable
     {
         try
         {
-            return new Departures(PacketSocket.WatchOutgoing(!remote.Address.IsIPv4, remote.Port));
+            return new Departures(PacketSocket.WatchOutgoing(!remote.Address.IsIPv4, remote.Port, _interfaceIndex));
         }
         catch (ErrnoException)
         {

@@ -12,6 +12,7 @@ namespace Sleeve.DataPlane.Pipeline;
 public sealed class Worker : IDisposable
 {
     private const int UnderlayTag = 0;
+    private const int FirstGroupTag = 1 << 30;
 
     // Rounds over what was ready before asking the poll for others: fairness between many TAPs against a system call a round.
     private const int RoundsPerPoll = 16;
@@ -23,6 +24,7 @@ public sealed class Worker : IDisposable
     private readonly Action<Exception> _onFailure;
     private readonly Spinner _spinner = new();
     private SegmentPort?[] _ports = [];
+    private GroupReceiver?[] _groups = [];
     private volatile bool _stopping;
     private long _rounds;
     private long _bytesAtSleep;
@@ -99,7 +101,38 @@ public sealed class Worker : IDisposable
         Decapsulation.SetPorts(ports.OfType<SegmentPort>());
         Volatile.Write(ref _ports, ports);
 
-        // The round that is under way may still use it; the one after the next cannot.
+        AwaitRounds();
+    }
+
+    /// <summary>Adds a multicast group to receive from; from any thread, one at a time.</summary>
+    internal void Add(GroupReceiver group)
+    {
+        var groups = _groups;
+        var index = Array.IndexOf(groups, null);
+        if (index < 0)
+        {
+            index = groups.Length;
+            Array.Resize(ref groups, groups.Length == 0 ? 4 : groups.Length * 2);
+        }
+
+        groups[index] = group;
+        Volatile.Write(ref _groups, groups);
+        _poll.Add(group.Descriptor, FirstGroupTag + index);
+    }
+
+    /// <summary>Takes a group out; from any thread, one at a time. When it returns, the worker no longer touches it.</summary>
+    internal void Remove(GroupReceiver group)
+    {
+        _poll.Remove(group.Descriptor);
+        var groups = (GroupReceiver?[])_groups.Clone();
+        groups[Array.IndexOf(groups, group)] = null;
+        Volatile.Write(ref _groups, groups);
+        AwaitRounds();
+    }
+
+    // The round that is under way may still use what was taken out; the one after the next cannot.
+    private void AwaitRounds()
+    {
         var end = Volatile.Read(ref _rounds) + 2;
         while (_thread.IsAlive && Volatile.Read(ref _rounds) < end)
         {
@@ -172,11 +205,14 @@ public sealed class Worker : IDisposable
         foreach (var tag in ready)
         {
             if (tag == UnderlayTag) most = Math.Max(most, Decapsulation.Run(now));
+            else if (tag >= FirstGroupTag) most = Math.Max(most, RunGroup(tag - FirstGroupTag, now));
             else if (ports[tag - UnderlayTag - 1] is { } port) most = Math.Max(most, _encapsulation.Run(port, now));
         }
 
         return most == FrameBatch.DefaultCapacity;
     }
+
+    private int RunGroup(int index, long now) => Volatile.Read(ref _groups)[index] is { } group ? Decapsulation.Run(group, now) : 0;
 
     /// <summary>Stops the thread and closes the sockets; TAPs are the caller's.</summary>
     public void Dispose()

@@ -53,6 +53,11 @@ public class UpCommandTests
     [InlineData(Good + " --tap-fd 2147483648", "--tap-fd 2147483648: must be 3 or more, an open descriptor")]
     [InlineData(LongName + " --vni 100 --local 192.0.2.1", "DEV " + LongName + ": must be " + Name)]
     // Of a kind that cannot be.
+    [InlineData(Good + " --group 10.1.1.1 --dev eth0", "--group 10.1.1.1: must be an IPv4 or IPv6 multicast address")]
+    [InlineData(Good + " --group 239.1.1.1", "--dev: missing; group 239.1.1.1 needs " + Name + " to join it on")]
+    [InlineData(Good + " --group ff05::1 --dev eth0", "--group ff05::1: must be of the same family as --local 192.0.2.1")]
+    [InlineData(Good + " --dev a/b", "--dev a/b: must be " + Name)]
+    [InlineData(Good + " --dev eth0 --group 239.1.1.1 --group 239.1.1.2", "--group 239.1.1.1 239.1.1.2: given more than once; only one is allowed")]
     [InlineData(Good + " --tos 256", "--tos 256: must be " + TypeOfService)]
     [InlineData(Good + " --tos 1", "--tos 1: must be " + TypeOfService)]
     [InlineData(Good + " --tos 0x", "--tos 0x: must be " + TypeOfService)]

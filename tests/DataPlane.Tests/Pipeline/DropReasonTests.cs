@@ -59,6 +59,10 @@ public sealed class DropReasonTests
                 host.Underlay.Feed(Craft.Vxlan(100, Craft.Ethernet(Craft.Broadcast, Station, 0x0800, Craft.IPv4(1, 2, 17, Craft.Udp(1, 2, [])))), Segments.Address(2), typeOfService: 3);
                 host.Receive(2);
                 return;
+            case DropReason.Reflected:
+                host.Underlay.Feed(datagram, Segments.Address(1));
+                host.Decapsulation.Run(host.Underlay, Segments.Address(1), 0);
+                return;
             case DropReason.PolicyDenied:
                 host.Receive(2, datagram);
                 return;

@@ -46,7 +46,10 @@ public sealed class CongestionTests(ITestOutputHelper output) : ConformanceTest(
         }
 
         stage.A.SetTypeOfService(0);
-        Assert.Equal(expected, stage.WhatCame());
+        // Each is a flow of its own, which have no order among each other with several workers.
+        List<byte[]> came = stage.WhatCame();
+        if (came.Count < expected.Count) came.AddRange(stage.Port.ReceiveFor(TimeSpan.FromMilliseconds(500)));
+        Assert.Equal(expected.Select(Convert.ToHexString).Order(), came.Select(Convert.ToHexString).Order());
         stage.AssertDropped("EcnContradiction", 1);
     }
 
@@ -74,9 +77,9 @@ public sealed class CongestionTests(ITestOutputHelper output) : ConformanceTest(
         if (tags > 0) DiffersFromKernel();
         var stage = Given(family: family);
         using var capture = new Capture(stage.D, Host.UnderlayDevice);
-        for (byte mark = 0; mark < 4; mark++) stage.Port.Send(Frames.IpFrame(Unknown, Local, isIpv6, (byte)(0xB8 | mark), tags: tags));
-        stage.Port.Send(Frames.Unique(Unknown, Local));
-        var sent = capture.WaitFor(5, p => p.Source.Equals(stage.D.Address));
+        byte[][] frames = [.. Enumerable.Range(0, 4).Select(mark => Frames.IpFrame(Unknown, Local, isIpv6, (byte)(0xB8 | mark), tags: tags)), Frames.Unique(Unknown, Local)];
+        foreach (var frame in frames) stage.Port.Send(frame);
+        var sent = OuterPacket.InOrderOf(frames, capture.WaitFor(5, p => p.Source.Equals(stage.D.Address)));
         // The kernel makes ECT(0) of CE (RFC 3168); RFC 6040's normal mode copies it.
         var experienced = SleeveProgram.DeviceUnderTest == VtepKind.Kernel ? 2 : 3;
         Assert.Equal([0, 1, 2, experienced, 0], sent.Select(p => (int)p.TypeOfService));

@@ -17,9 +17,10 @@ public sealed class OuterHeaderTests(ITestOutputHelper output) : ConformanceTest
     private List<OuterPacket> OuterOf(AddressFamily family, string options, params byte[][] frames)
     {
         var stage = Given(family: family, with: with => with with { Outer = options });
+        Traffic.WaitForPing(stage.D, stage.A.Address);
         using var capture = new Capture(stage.D, Host.UnderlayDevice);
         foreach (var frame in frames) stage.Port.Send(frame);
-        return [.. capture.WaitFor(frames.Length, p => p.Source.Equals(stage.D.Address))];
+        return OuterPacket.InOrderOf(frames, capture.WaitFor(frames.Length, p => p.Source.Equals(stage.D.Address)));
     }
 
     private static byte[] Arp() => Frames.ArpRequest(Local, System.Net.IPAddress.Parse("10.1.1.1"), System.Net.IPAddress.Parse("10.1.1.9"));

@@ -14,8 +14,9 @@ public sealed class KernelVtep : Vtep
             + (options.SourcePorts is { } ports ? $" srcport {ports.Min} {ports.Max}" : "")
             + Word("ageing", options.Ageing) + Word("maxaddress", options.MaxAddresses)
             + Flag("learning", options.Learning) + Flag("proxy", options.Proxy) + Flag("udpcsum", options.UdpChecksum)
-            + (options.Outer.Length > 0 ? $" {options.Outer}" : "")
             + Flag("udp6zerocsumtx", options.ZeroChecksum6Transmit) + Flag("udp6zerocsumrx", options.ZeroChecksum6Receive)
+            + (options.Group is null ? "" : $" group {options.Group} dev {Host.UnderlayDevice}")
+            + (options.Outer.Length > 0 ? $" {options.Outer}" : "")
             + (options.Misses ? " l2miss l3miss" : "")
             + (options.Gbp is null ? "" : " gbp"));
         foreach (var remote in options.Remotes) FdbDo("append", $"{Default} dev {Device} dst {remote}");

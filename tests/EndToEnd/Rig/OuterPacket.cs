@@ -54,6 +54,10 @@ public sealed class OuterPacket
     /// <summary>The frame inside.</summary>
     public ReadOnlySpan<byte> Inner => Payload[8..];
 
+    /// <summary>The packets in the order of the frames in them: different flows have none among each other with several workers.</summary>
+    public static List<OuterPacket> InOrderOf(IReadOnlyList<byte[]> frames, IReadOnlyList<OuterPacket> packets) =>
+        [.. frames.Select(frame => packets.Single(p => p.Inner.SequenceEqual(frame)))];
+
     /// <summary>False for anything that is not a whole UDP datagram with room for a VXLAN header and an Ethernet header.</summary>
     public static bool TryParse(ReadOnlySpan<byte> frame, [NotNullWhen(true)] out OuterPacket? packet)
     {

@@ -94,9 +94,10 @@ public sealed class SleeveVtep : Vtep
         if (options.ZeroChecksum6Receive) words.Add("--udp6zerocsumrx");
         if (options.AdmitAny) words.AddRange(["--admit", "any"]);
         if (options.Strict) words.Add("--strict");
+        words.AddRange(Command.Split(options.Outer));
+        if (options.Group is not null) words.AddRange(["--group", $"{options.Group}", "--dev", Host.UnderlayDevice]);
         if (options.Gbp is not null) words.AddRange(["--gbp", options.Gbp]);
         if (options.GbpAccept is not null) words.AddRange(["--gbp-accept", options.GbpAccept]);
-        words.AddRange(Command.Split(options.Outer));
         words.AddRange(options.More);
         return SleeveProgram.Up(host, words);
     }

@@ -81,6 +81,9 @@ public sealed record VtepOptions
     /// <summary>Hardware address of the device.</summary>
     public string? Mac { get; init; }
 
+    /// <summary>Multicast group on the underlay device, in the place of remotes or beside them.</summary>
+    public IPAddress? Group { get; init; }
+
     /// <summary>tos, ttl, df and flowlabel as words of ip-link(8), which both understand; empty for the defaults.</summary>
     public string Outer { get; init; } = "";
 
