@@ -128,7 +128,8 @@ public sealed class MulticastTests(ITestOutputHelper output) : ConformanceTest(o
         DiffersFromKernel();
         var stage = GivenGroup(family);
         // Where the route alone would lead.
-        stage.D.Run("ip link add d0 mtu 1600 type dummy");
+        stage.D.Run("ip link add d0 mtu 1600 type veth peer name d1");
+        stage.D.Run("ip link set d1 up");
         stage.D.Run("ip link set d0 up");
         stage.D.Run(family == AddressFamily.InterNetwork ? "ip route add 239.0.0.0/8 dev d0" : "ip -6 route add ff05::/16 dev d0 table local");
         stage.D.Run($"ip link set {Host.UnderlayDevice} mtu 1400");

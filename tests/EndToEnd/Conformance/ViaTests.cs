@@ -156,7 +156,7 @@ public sealed class ViaTests(ITestOutputHelper output) : ConformanceTest(output)
         process.Signal();
         Assert.True(process.WaitForExit(Wait.Soon));
 
-        var refused = SleeveProgram.Run(a, $"up vx100-a --vni 100 --local {a.Address} --fdb \"{Vtep.Default} dst {b.Address} via nowhere0\"");
+        var refused = a.Try([.. SleeveProgram.Words, "up", "vx100-a", "--vni", "100", "--local", $"{a.Address}", "--fdb", $"{Vtep.Default} dst {b.Address} via nowhere0"]);
         Assert.NotEqual(0, refused.ExitCode);
         Assert.Contains("via nowhere0: there is no such interface", refused.Error, StringComparison.Ordinal);
     }
@@ -173,6 +173,8 @@ public sealed class ViaTests(ITestOutputHelper output) : ConformanceTest(output)
         near.Run($"ip link add {Second} type veth peer name {Second} netns {far.Namespace}");
         near.Run($"ip addr add 10.0.0.11/24 dev {Second}");
         near.Run($"ip addr add fd00::b/64 dev {Second} nodad");
+        // To ask for a neighbour on behalf of an address of another interface the kernel needs a link-local one.
+        near.Run($"ip addr add fe80::b/64 dev {Second} nodad");
         far.Run($"ip addr add {far.Address4}/24 dev {Second}");
         far.Run($"ip addr add {far.Address6}/64 dev {Second} nodad");
         foreach (var host in new[] { near, far })
