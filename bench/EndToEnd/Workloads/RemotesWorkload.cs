@@ -43,8 +43,9 @@ internal static class RemotesWorkload
         switch (end)
         {
             case SleeveEnd sleeve:
+                // It is a flood, which is what is to be measured; the kernel has no limit of it.
                 sleeve.StartAndWait([
-                    sleeve.Device, "--vni", "100", "--local", end.Host.Underlay, "--address", $"{end.Host.Overlay}/24",
+                    sleeve.Device, "--vni", "100", "--flood-limit", "off", "--flood-limit-segment", "off", "--local", end.Host.Underlay, "--address", $"{end.Host.Overlay}/24",
                     .. remotes.SelectMany(static remote => (string[])["--remote", remote])]);
                 break;
             case KernelEnd kernel:

@@ -48,7 +48,7 @@ internal static class Catalogue
             new("CS04", "IPv4, udpcsum and noudpcsum", "a frame sent", "valid checksum; zero"),
             new("CS05", "IPv6, udp6zerocsumtx on and off", "a frame sent", "zero; valid checksum"),
             new("EC01", "", "16 combinations of inner and outer ECN, inner IPv4 and IPv6", "RFC 6040, section 4.2; inner IPv4 header checksum right"),
-            new("EC02", "", "inner ECN 0, 1, 2, 3 sent", "outer 0, 1, 2, 2; DSCP 0"),
+            new("EC02", "", "inner ECN 0, 1, 2, 3 sent", "outer 0, 1, 2, 2; DSCP 0", "outer 0, 1, 2, 3; DSCP 0", "RFC 6040, section 4.1, normal mode; the far end delivers the same."),
             new("TT01", "ttl default, 100, inherit", "inner TTL 33", "64, 100, 33"),
             new("TT02", "tos inherit, 0x20", "inner TOS 0xB8", "0xB8, 0x20"),
             new("TT03", "group", "a frame to the group", "TTL 1"),
