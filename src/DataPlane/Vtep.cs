@@ -224,9 +224,14 @@ public sealed class Vtep : IDisposable
         if (options.Group is not { } group) return;
         lock (_commands)
         {
-            if (segment.Segment.IsUp && _segments.ContainsKey(options.Vni)) _groups.Join(group, Options.InterfaceIndex, options.Vni);
-            else _groups.Leave(group, options.Vni);
+            if (!segment.Segment.IsUp || !_segments.ContainsKey(options.Vni)) LeaveGroup(segment.Segment, group);
+            else if (_groups.Join(group, Options.InterfaceIndex, options.Vni)) segment.Segment.Events.Publish(EventKind.GroupJoined, NowMilliseconds, address: group);
         }
+    }
+
+    private void LeaveGroup(Segment segment, InternetAddress group)
+    {
+        if (_groups.Leave(group, segment.Options.Vni)) segment.Events.Publish(EventKind.GroupLeft, NowMilliseconds, address: group);
     }
 
     /// <summary>Whether a segment is in its multicast group now.</summary>
@@ -242,7 +247,7 @@ public sealed class Vtep : IDisposable
         lock (_commands)
         {
             if (!_segments.Remove(vni, out var removed)) return;
-            if (removed.Segment.Options.Group is { } group) _groups.Leave(group, vni);
+            if (removed.Segment.Options.Group is { } group) LeaveGroup(removed.Segment, group);
             for (var i = 0; i < _workers.Length; i++) _workers[i].Remove(removed.Ports[i], QueueToRead(removed, i));
         }
     }

@@ -48,6 +48,35 @@ public sealed class SocketLayoutTests
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
+    public void A_message_may_name_its_interface_beside_everything_else_that_it_may_say(bool isIPv6)
+    {
+        var loopback = isIPv6 ? Loopback6 : Loopback4;
+        using var receiving = new UnderlaySocket(isIPv6);
+        using var sending = new UnderlaySocket(isIPv6);
+        var to = Bind(receiving, loopback);
+        Bind(sending, loopback);
+        var slab = new PinnedSlab(4096);
+        using var sender = new DatagramSender(slab, capacity: 3, sliceCapacity: 3);
+        // Index 1 is lo in every namespace.
+        foreach (var index in new[] { 1, int.MaxValue, 1 })
+        {
+            sender.Begin(loopback, to);
+            sender.AddControl(isIPv6 ? LibC.IPPROTO_IPV6 : LibC.IPPROTO_IP, isIPv6 ? LibC.IPV6_TCLASS : LibC.IP_TOS, 4);
+            sender.AddControl(isIPv6 ? LibC.IPPROTO_IPV6 : LibC.IPPROTO_IP, isIPv6 ? LibC.IPV6_HOPLIMIT : LibC.IP_TTL, 9);
+            if (isIPv6) sender.AddControl(LibC.IPPROTO_IPV6, LibC.IPV6_FLOWINFO, 0);
+            sender.LeaveBy(index, isIPv6 ? [] : loopback);
+            sender.AddSlice(0, 30);
+            sender.CutInto(10);
+        }
+
+        var errors = new int[3];
+        sender.Send(sending, 0, 3, errors);
+        Assert.Equal([0, LibC.ENODEV, 0], errors);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
     public void Datagrams_of_several_slices_arrive_whole_with_their_sender(bool isIPv6)
     {
         var loopback = isIPv6 ? Loopback6 : Loopback4;

@@ -12,7 +12,12 @@ namespace Sleeve.Control.Api;
 /// <param name="Flags">Always "self", as for a vxlan device.</param>
 /// <param name="State">"permanent", "static", or "" for dynamic.</param>
 internal sealed record FdbEntryJson(
-    string Mac, string? Ifname, string? Dst, int? Port, long? Vni, long? Updated, IReadOnlyList<string>? Flags, string? State);
+    string Mac, string? Ifname, string? Dst, int? Port, long? Vni, long? Updated, IReadOnlyList<string>? Flags, string? State)
+{
+    /// <summary>The underlay interface that datagrams leave by; left out where the route decides.</summary>
+    [JsonPropertyName("viaIf")]
+    public string? ViaIf { get; init; }
+}
 
 /// <summary>A neighbour, in the words of <c>ip -j neigh</c>.</summary>
 /// <param name="Dst">Its IP address.</param>
@@ -52,7 +57,11 @@ internal sealed record DropJson(string Direction, string Reason, long Count, str
 /// <param name="PmtuProbe">How sure it is: "confirmed", "unconfirmed", "black-hole" or "unreachable"; left out without one.</param>
 internal sealed record RemoteJson(
     string Dst, int Port, long Vni, bool Configured, long TxDatagrams, long TxBytes, long RxDatagrams, long RxBytes, long TxDropped,
-    int? Pmtu, string PmtuFrom, int? PmtuProbed, string? PmtuProbe);
+    int? Pmtu, string PmtuFrom, int? PmtuProbed, string? PmtuProbe)
+{
+    /// <summary>The underlay interface that an FDB entry has datagrams leave by; left out where the route decides.</summary>
+    public string? Via { get; init; }
+}
 
 /// <summary>State and counters of one segment.</summary>
 /// <param name="Ifname">Its TAP.</param>

@@ -117,7 +117,7 @@ internal sealed partial class Explainer(VtepState state)
             RouteInfo? route = null;
             if (isNamed)
             {
-                route = host.TryGetRoute(to.Address, from, 0, out var answer);
+                route = host.TryGetRoute(to.Address, from, copy.Remote.InterfaceIndex != 0 ? copy.Remote.InterfaceIndex : vtep.Options.InterfaceIndex, out var answer);
                 reason = answer.Reason;
             }
 

@@ -13,6 +13,9 @@ internal static class Problem
     /// <summary>No such device here.</summary>
     public static IResult NoDevice(string device) => Of(StatusCodes.Status404NotFound, "No such device", $"dev {device}: has no segment in this VTEP");
 
+    /// <summary>No such underlay interface.</summary>
+    public static IResult NoLink(string name) => Of(StatusCodes.Status404NotFound, "No such device", $"via {name}: there is no such interface (ip link show)");
+
     /// <summary>Not now.</summary>
     public static IResult Busy(string reason) => Of(StatusCodes.Status409Conflict, "Device or resource busy", reason);
 

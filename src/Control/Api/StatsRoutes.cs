@@ -2,6 +2,7 @@ using System.Text.Json;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
+using Sleeve.Control.Host;
 using Sleeve.DataPlane;
 using Sleeve.DataPlane.Pipeline;
 
@@ -14,9 +15,13 @@ internal static class StatsRoutes
 
     /// <summary>Adds the route.</summary>
     public static void Map(IEndpointRouteBuilder routes, VtepState state) =>
-        routes.MapGet("/v1/stats", () => Results.Json(Read(state), ApiJson.Default.VtepStatsJson));
+        routes.MapGet("/v1/stats", () =>
+        {
+            using var links = new LinkNames();
+            return Results.Json(Read(state, links), ApiJson.Default.VtepStatsJson);
+        });
 
-    private static VtepStatsJson Read(VtepState state) => new(
+    private static VtepStatsJson Read(VtepState state, LinkNames links) => new(
         Environment.ProcessId,
         state.Vtep.Options.Local.ToString(),
         state.Vtep.Options.Port,
@@ -38,7 +43,7 @@ internal static class StatsRoutes
             number, worker.BytesTaken.Out, worker.BytesTaken.In, worker.Sleeps.Sleeps, worker.Sleeps.Spared, worker.Underlay.SocketDrops))],
         Steering(state),
         DropsOf(state.Vtep.Unassigned),
-        [.. state.Segments.Values.OrderBy(static attached => attached.Segment.Options.Name, StringComparer.Ordinal).Select(segment => Read(state.Vtep, segment))],
+        [.. state.Segments.Values.OrderBy(static attached => attached.Segment.Options.Name, StringComparer.Ordinal).Select(segment => Read(state.Vtep, segment, links))],
         // Not precise: that would stop the workers to look at what each has left.
         new RuntimeJson(GC.CollectionCount(0), GC.CollectionCount(1), GC.CollectionCount(2), GC.GetTotalAllocatedBytes(precise: false)));
 
@@ -46,7 +51,7 @@ internal static class StatsRoutes
         state.Vtep.Workers.Count == 1 ? "one-worker"
         : state.Vtep.IsUnderlaySteered && state.Segments.Values.All(static segment => segment.IsSteered) ? "inner-flow" : "kernel";
 
-    private static SegmentStatsJson Read(Vtep vtep, VtepSegment attached)
+    private static SegmentStatsJson Read(Vtep vtep, VtepSegment attached, LinkNames links)
     {
         var (segment, counters) = (attached.Segment, attached.Counters);
         return new SegmentStatsJson(
@@ -62,14 +67,14 @@ internal static class StatsRoutes
             attached.TapOffload.Reason,
             Enum.GetValues<Counter>().ToDictionary(static counter => Naming.ConvertName(counter.ToString()), counter => counters[counter]),
             DropsOf(counters),
-            [.. segment.Remotes.All.Where(static remote => !remote.IsNull).OrderBy(static remote => remote.ToString(), StringComparer.Ordinal).Select(static remote =>
+            [.. segment.Remotes.All.Where(static remote => !remote.IsNull).OrderBy(static remote => remote.ToString(), StringComparer.Ordinal).Select(remote =>
             {
                 var sent = remote.Counters;
                 return new RemoteJson(
                     remote.Address.Address.ToString(), remote.Address.Port, remote.Vni.Value, remote.IsConfigured,
                     sent.DatagramsSent, sent.BytesSent, sent.DatagramsReceived, sent.BytesReceived, sent.Drops,
                     remote.PathMtu.Bytes == 0 ? null : remote.PathMtu.Bytes, Naming.ConvertName(remote.PathMtu.Origin.ToString()),
-                    remote.ProbeVerdict is null ? null : remote.ProbedMtu, remote.ProbeVerdict);
+                    remote.ProbeVerdict is null ? null : remote.ProbedMtu, remote.ProbeVerdict) { Via = links.NameOf(remote.InterfaceIndex) };
             })],
             segment.Options.Group?.ToString(),
             segment.Options.Group is null ? null : vtep.IsInGroup(attached));

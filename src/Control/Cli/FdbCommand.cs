@@ -12,6 +12,7 @@ internal static class FdbCommand
     private static readonly Setting Dst = new("--dst", "IP", "Address of the VTEP it is behind; 0.0.0.0 or :: to drop.", "an IPv4 or IPv6 unicast address, not link-local (or 0.0.0.0, ::)");
     private static readonly Setting Port = new("--port", "PORT", "UDP port of that VTEP, if not the segment's.", "1 to 65535");
     private static readonly Setting Vni = new("--vni", "N", "VNI towards that VTEP, if not the segment's.", "0 to 16777215");
+    private static readonly Setting Via = new("--via", "IF", "Underlay interface to send by, if not the one that the route names.", Words.LinkNameAllowed);
     private static readonly Option<bool> Permanent = Setting.Flag("--permanent", "Stays until deleted. [default]");
     private static readonly Option<bool> Static = Setting.Flag("--static", "Stays until deleted.");
     private static readonly Option<bool> Dynamic = Setting.Flag("--dynamic", "Ages out and moves, as if learned.");
@@ -37,6 +38,7 @@ internal static class FdbCommand
               sleeve fdb add 02:00:00:00:00:02 dev vx0 dst 192.0.2.2
               sleeve fdb append 00:00:00:00:00:00 dev vx0 dst 192.0.2.3
               sleeve fdb replace 02:00:00:00:00:02 dev vx0 dst 192.0.2.3 static
+              sleeve fdb add 02:00:00:00:00:04 dev vx0 dst 192.0.2.4 via eth1
               sleeve fdb del 00:00:00:00:00:00 dev vx0 dst 192.0.2.3
               sleeve fdb flush dev vx0
             """);
@@ -77,13 +79,14 @@ internal static class FdbCommand
         line += $" dst {entry.Dst}";
         if (entry.Port is { } port) line += $" port {port}";
         if (entry.Vni is { } vni) line += $" vni {vni}";
+        if (entry.ViaIf is { } via) line += $" via {via}";
         line += " self";
         return string.IsNullOrEmpty(entry.State) ? line : $"{line} {entry.State}";
     }
 
     private static Command CreateChange(string verb, string description)
     {
-        var change = new Command(verb, description) { MacArgument, Dst.Option, Port.Option, Vni.Option, Permanent, Static, Dynamic, Self };
+        var change = new Command(verb, description) { MacArgument, Dst.Option, Port.Option, Vni.Option, Via.Option, Permanent, Static, Dynamic, Self };
         Device.AddTo(change, isRead: false);
         change.SetAction((result, _) => DeviceOptions.RunAsync(result, reader =>
         {
@@ -94,7 +97,10 @@ internal static class FdbCommand
             var vni = reader.IsGiven(Vni) ? reader.Read<Vni>(Vni, Words.Vni, default) : (Vni?)null;
             string[] states = [.. new[] { Permanent, Static, Dynamic }.Where(result.GetValue).Select(static flag => flag.Name[2..])];
             if (states.Length > 1) reader.Refuse($"{string.Join(' ', states)}: contradict each other; only one is allowed");
-            var entry = new FdbEntryJson(mac.ToString(), null, dst.ToString(), port, vni?.Value, null, null, states.FirstOrDefault());
+            var entry = new FdbEntryJson(mac.ToString(), null, dst.ToString(), port, vni?.Value, null, null, states.FirstOrDefault())
+            {
+                ViaIf = reader.Read<string?>(Via, Words.LinkName!, null),
+            };
             return async () =>
             {
                 using var client = new ApiClient(path);
@@ -106,7 +112,7 @@ internal static class FdbCommand
 
     private static Command CreateDelete()
     {
-        var delete = new Command("del", "Remove an entry, or with dst one destination of it.") { MacArgument, Dst.Option, Port.Option, Vni.Option, Self };
+        var delete = new Command("del", "Remove an entry, or with dst one destination of it.") { MacArgument, Dst.Option, Port.Option, Vni.Option, Via.Option, Self };
         delete.Aliases.Add("delete");
         Device.AddTo(delete, isRead: false);
         delete.SetAction(static (result, _) => DeviceOptions.RunAsync(result, reader =>
@@ -115,9 +121,10 @@ internal static class FdbCommand
             var mac = ReadMac(result, reader);
             var query = new List<string>();
             if (reader.IsGiven(Dst)) query.Add($"dst={Uri.EscapeDataString(reader.Read<InternetAddress>(Dst, Destination, default).ToString())}");
-            else if (reader.IsGiven(Port) || reader.IsGiven(Vni)) reader.Refuse("--port and --vni need --dst");
+            else if (reader.IsGiven(Port) || reader.IsGiven(Vni) || reader.IsGiven(Via)) reader.Refuse("--port, --vni and --via need --dst");
             if (reader.IsGiven(Port)) query.Add($"port={reader.Read<ushort>(Port, Words.Port, 0)}");
             if (reader.IsGiven(Vni)) query.Add($"vni={reader.Read<Vni>(Vni, Words.Vni, default)}");
+            if (reader.Read<string?>(Via, Words.LinkName!, null) is { } via) query.Add($"via={ApiClient.Escape(via)}");
             return async () =>
             {
                 using var client = new ApiClient(path);

@@ -105,7 +105,7 @@ internal static class StatsCommand
                 remote.Pmtu is { } mtu ? Number(mtu) : "", "tx", Number(remote.TxDatagrams), Number(remote.TxBytes), Number(remote.TxDropped));
             // Below the number, where it comes from, and what a probe said.
             var from = remote.PmtuProbe is null ? remote.PmtuFrom : $"{remote.PmtuFrom}; probed {remote.PmtuProbed} {remote.PmtuProbe}";
-            table.AddRow("", "", "", "", from, "rx", Number(remote.RxDatagrams), Number(remote.RxBytes), "");
+            table.AddRow(remote.Via is null ? "" : $"via {remote.Via}", "", "", "", from, "rx", Number(remote.RxDatagrams), Number(remote.RxBytes), "");
         }
 
         AnsiConsole.Write(new Padder(table, new Padding(4, 0, 0, 0)));

@@ -112,7 +112,7 @@ internal static class Words
     }
 
     /// <summary>What <see cref="FdbEntry"/> takes.</summary>
-    public const string FdbEntryAllowed = "MAC dst IP, then perhaps port PORT, vni N, and permanent or static; MAC 00:00:00:00:00:00 for a default destination";
+    public const string FdbEntryAllowed = "MAC dst IP, then perhaps port PORT, vni N, via IF, and permanent or static; MAC 00:00:00:00:00:00 for a default destination";
 
     /// <summary>What <see cref="Neighbour"/> takes.</summary>
     public const string NeighbourAllowed = "IP lladdr MAC, then perhaps router";
@@ -137,6 +137,7 @@ internal static class Words
                 case "dst" when UnicastAddress(argument, out var dst) || (InternetAddress.TryParse(argument, out dst) && dst.IsUnspecified): value = value with { Destination = dst }; break;
                 case "port" when Port(argument, out var port): value = value with { Port = port }; break;
                 case "vni" when Vni(argument, out var vni): value = value with { Vni = vni }; break;
+                case "via" when LinkName(argument, out var via): value = value with { Via = via }; break;
                 default: return false;
             }
         }

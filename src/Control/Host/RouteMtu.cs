@@ -20,12 +20,14 @@ internal sealed class RouteMtuReader(RouteNetlink host, InternetAddress local)
     public void Forget() => _links.Clear();
 
     /// <summary>Asks about one destination.</summary>
-    public RouteMtu Read(InternetAddress remote)
+    /// <param name="remote">An address, or a multicast group.</param>
+    /// <param name="linkIndex">The interface to send by; 0 lets the route decide.</param>
+    public RouteMtu Read(InternetAddress remote, int linkIndex)
     {
         var source = local.IsUnspecified || local.IsIPv4 != remote.IsIPv4 ? (InternetAddress?)null : local;
-        var route = host.TryGetRoute(remote, source, 0, out var outcome);
+        var route = host.TryGetRoute(remote, source, linkIndex, out var outcome);
         // An address that is gone for the moment makes every remote look unreachable.
-        if (route is null && source is not null && outcome.Errno == LibC.EINVAL) route = host.TryGetRoute(remote, null, 0, out _);
+        if (route is null && source is not null && outcome.Errno == LibC.EINVAL) route = host.TryGetRoute(remote, null, linkIndex, out _);
         if (route is null) return default;
         var link = LinkMtu(route.LinkIndex);
         return route.IsMtuLearned ? new RouteMtu(link, 0, route.MtuMetric) : new RouteMtu(link, route.MtuMetric, 0);

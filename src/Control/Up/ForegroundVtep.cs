@@ -94,14 +94,14 @@ internal sealed class ForegroundVtep : IAsyncDisposable
             var device = _places[asked.NetworkNamespace ?? ""].Make(asked, _vtep.Workers.Count, mtu);
             _devices.Add(device);
             _mtuSources.Add(source);
-            _segments.Add(device.Name, AddSegment(asked, device));
+            _segments.Add(device.Name, AddSegment(asked, device, underlayHost));
         }
 
         foreach (var place in _places.Values) place.Watch(OnLinkChange, fault => Fail($"watching links failed: {fault.Message}"));
         foreach (var place in _places.Values) place.SetUp();
         JoinGroups();
         _pathMtus = PathMtuKeeper.Start(
-            [.. _segments.Values.Select(static attached => attached.Segment)], new VtepAddress(_options.Vtep.Local, _options.Vtep.Port), _options.PathMtu, static () => Vtep.NowMilliseconds,
+            [.. _segments.Values.Select(static attached => attached.Segment)], new VtepAddress(_options.Vtep.Local, _options.Vtep.Port), _underlayLink?.Index ?? 0, _options.PathMtu, static () => Vtep.NowMilliseconds,
             fault => _logger.Say($"watching routes failed: path MTUs stay as they are: {fault.Message}"));
         _vtep.Start();
         _api = await ApiServer.StartAsync(SocketPaths(), new VtepState(_vtep, _segments), _stop.Token);
@@ -156,7 +156,7 @@ internal sealed class ForegroundVtep : IAsyncDisposable
         return options with { UnderlayTap = _underlayDevice?.Options, UnderlayTapRefusal = refusal };
     }
 
-    private VtepSegment AddSegment(UpSegment asked, OverlayDevice device)
+    private VtepSegment AddSegment(UpSegment asked, OverlayDevice device, RouteNetlink host)
     {
         var self = new VtepAddress(_options.Vtep.Local, _options.Vtep.Port);
         var (options, now) = (asked.Segment, Vtep.NowMilliseconds);
@@ -166,7 +166,8 @@ internal sealed class ForegroundVtep : IAsyncDisposable
         foreach (var remote in asked.Remotes) segment.Fdb.Append(MacAddress.Zero, new VtepAddress(remote, self.Port), options.Vni, EntryKind.Permanent, now);
         foreach (var entry in asked.Fdb)
         {
-            var result = segment.Fdb.Append(entry.Mac, new VtepAddress(entry.Destination, entry.Port ?? self.Port), entry.Vni ?? options.Vni, entry.Kind, now);
+            var via = entry.Via is null ? 0 : host.FindLink(entry.Via)?.Index ?? throw new HostException($"{options.Name}: --fdb {entry.Mac} dst {entry.Destination} via {entry.Via}: there is no such interface (ip link show)");
+            var result = segment.Fdb.Append(entry.Mac, new VtepAddress(entry.Destination, entry.Port ?? self.Port), entry.Vni ?? options.Vni, entry.Kind, now, via);
             if (result != TableResult.Done) throw new HostException($"{options.Name}: --fdb {entry.Mac} dst {entry.Destination}: the table refuses it ({result})");
         }
 

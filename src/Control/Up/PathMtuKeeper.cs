@@ -32,17 +32,19 @@ internal sealed class PathMtuKeeper : IDisposable
     private readonly RouteMtuReader _reader;
     private readonly PathMtuOptions _options;
     private readonly Func<long> _clock;
-    private readonly Dictionary<InternetAddress, Path> _paths = [];
-    private readonly List<InternetAddress> _addresses = [];
+    private readonly Dictionary<PathKey, Path> _paths = [];
+    private readonly List<PathKey> _keys = [];
     private readonly PathMtuProber? _prober;
     private readonly ushort _port;
+    private readonly int _linkIndex;
     private RouteMonitor? _monitor;
     private int _next;
 
-    private PathMtuKeeper(IReadOnlyCollection<Segment> segments, VtepAddress self, PathMtuOptions options, Func<long> clock)
+    private PathMtuKeeper(IReadOnlyCollection<Segment> segments, VtepAddress self, int linkIndex, PathMtuOptions options, Func<long> clock)
     {
         _segments = segments;
         _port = self.Port;
+        _linkIndex = linkIndex;
         _options = options;
         _clock = clock;
         _host = RouteNetlink.Open();
@@ -53,13 +55,14 @@ internal sealed class PathMtuKeeper : IDisposable
     /// <summary>Reads everything once, in the calling thread's namespace, and goes on watching.</summary>
     /// <param name="segments">Whose remotes.</param>
     /// <param name="self">The address that datagrams are sent from, unspecified for any, and the port that they are sent to.</param>
+    /// <param name="linkIndex">The interface that datagrams are sent by where no FDB entry says otherwise; 0 lets the route decide.</param>
     /// <param name="options">How.</param>
     /// <param name="clock">Milliseconds.</param>
     /// <param name="onFault">Called if watching failed: path MTUs stay as they are then.</param>
     public static PathMtuKeeper Start(
-        IReadOnlyCollection<Segment> segments, VtepAddress self, PathMtuOptions options, Func<long> clock, Action<IOException> onFault)
+        IReadOnlyCollection<Segment> segments, VtepAddress self, int linkIndex, PathMtuOptions options, Func<long> clock, Action<IOException> onFault)
     {
-        var keeper = new PathMtuKeeper(segments, self, options, clock);
+        var keeper = new PathMtuKeeper(segments, self, linkIndex, options, clock);
         try
         {
             keeper.Turn(changed: true);
@@ -78,24 +81,25 @@ internal sealed class PathMtuKeeper : IDisposable
         var now = _clock();
         Collect();
         if (changed) _reader.Forget();
-        for (var i = 0; i < _addresses.Count; i++)
+        for (var i = 0; i < _keys.Count; i++)
         {
-            var address = _addresses[i];
-            var isNext = (i - _next + _addresses.Count) % _addresses.Count < ReadAgain;
-            if (!_paths.TryGetValue(address, out var path)) _paths[address] = path = new Path();
+            var key = _keys[i];
+            var isNext = (i - _next + _keys.Count) % _keys.Count < ReadAgain;
+            if (!_paths.TryGetValue(key, out var path)) _paths[key] = path = new Path();
             else if (!changed && !isNext) continue;
-            path.Probe = _prober?.ResultOf(address);
-            path.Update(_reader.Read(address), address, now, _options.TimeToLiveSeconds * 1000L);
+            // Probes go where the route leads.
+            path.Probe = key.LinkIndex == _linkIndex ? _prober?.ResultOf(key.Address) : null;
+            path.Update(_reader.Read(key.Address, key.LinkIndex), key.Address, now, _options.TimeToLiveSeconds * 1000L);
         }
 
-        if (_prober is not null) _prober.Targets = [.. _paths.Where(static each => each.Value.Base > 0).Select(each => new ProbeTarget(each.Key, _port, each.Value.Base))];
+        if (_prober is not null) _prober.Targets = [.. _paths.Where(each => each.Value.Base > 0 && each.Key.LinkIndex == _linkIndex).Select(each => new ProbeTarget(each.Key.Address, _port, each.Value.Base))];
 
-        _next = _addresses.Count == 0 ? 0 : (_next + ReadAgain) % _addresses.Count;
+        _next = _keys.Count == 0 ? 0 : (_next + ReadAgain) % _keys.Count;
         foreach (var segment in _segments)
         {
             foreach (var remote in segment.Remotes.All)
             {
-                if (!_paths.TryGetValue(remote.Address.Address, out var path)) continue;
+                if (!_paths.TryGetValue(KeyOf(remote), out var path)) continue;
                 var before = remote.PathMtu.Bytes;
                 path.Apply(remote);
                 // What was not known before did not change.
@@ -105,16 +109,18 @@ internal sealed class PathMtuKeeper : IDisposable
         }
     }
 
-    // The addresses of all remotes there are now, each once; paths to others are forgotten.
+    private PathKey KeyOf(Remote remote) => new(remote.Address.Address, remote.InterfaceIndex != 0 ? remote.InterfaceIndex : _linkIndex);
+
+    // The paths to all remotes there are now, each once; others are forgotten.
     private void Collect()
     {
-        _addresses.Clear();
-        var seen = new HashSet<InternetAddress>();
+        _keys.Clear();
+        var seen = new HashSet<PathKey>();
         foreach (var segment in _segments)
             foreach (var remote in segment.Remotes.All)
-                if (!remote.IsNull && !remote.IsSelf && seen.Add(remote.Address.Address)) _addresses.Add(remote.Address.Address);
-        if (_paths.Count == _addresses.Count) return;
-        foreach (var gone in _paths.Keys.Where(address => !seen.Contains(address)).ToArray()) _paths.Remove(gone);
+                if (!remote.IsNull && !remote.IsSelf && seen.Add(KeyOf(remote))) _keys.Add(KeyOf(remote));
+        if (_paths.Count == _keys.Count) return;
+        foreach (var gone in _paths.Keys.Where(key => !seen.Contains(key)).ToArray()) _paths.Remove(gone);
     }
 
     /// <inheritdoc/>
@@ -125,7 +131,10 @@ internal sealed class PathMtuKeeper : IDisposable
         _host.Dispose();
     }
 
-    // What is known of the path to one address.
+    // Where to, and by which interface; 0 for the one that the route names.
+    private readonly record struct PathKey(InternetAddress Address, int LinkIndex);
+
+    // What is known of one path.
     private sealed class Path
     {
         private int _learned;

@@ -67,4 +67,5 @@ internal sealed record UpSegment
 /// <param name="Port">Its UDP port; null for the segment's own.</param>
 /// <param name="Vni">The VNI towards it; null for the segment's own.</param>
 /// <param name="Kind">Permanent or static.</param>
-internal readonly record struct StaticEntry(MacAddress Mac, InternetAddress Destination, ushort? Port, Vni? Vni, EntryKind Kind);
+/// <param name="Via">The underlay interface to send by; null for the one that the route names.</param>
+internal readonly record struct StaticEntry(MacAddress Mac, InternetAddress Destination, ushort? Port, Vni? Vni, EntryKind Kind, string? Via = null);

@@ -42,10 +42,10 @@ public enum EventKind : byte
     /// <summary>A guard rail holds something back. Number: the <see cref="GuardLimit"/>, Mac or Remote: whom.</summary>
     Guard,
 
-    /// <summary>A multicast group of the underlay was joined. Address.</summary>
+    /// <summary>The segment joined its multicast group of the underlay. Address: the group.</summary>
     GroupJoined,
 
-    /// <summary>A multicast group of the underlay was left. Address.</summary>
+    /// <summary>The segment left its multicast group of the underlay. Address: the group.</summary>
     GroupLeft,
 }
 

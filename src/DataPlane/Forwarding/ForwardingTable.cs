@@ -249,13 +249,13 @@ public sealed class ForwardingTable
     // ---- commands, as of bridge(8) "fdb" ----
 
     /// <summary>Adds an entry for a MAC that has none (bridge fdb add).</summary>
-    public TableResult Add(MacAddress mac, VtepAddress destination, Vni vni, EntryKind kind, long nowMilliseconds)
+    public TableResult Add(MacAddress mac, VtepAddress destination, Vni vni, EntryKind kind, long nowMilliseconds, int interfaceIndex = 0)
     {
         lock (_writers)
         {
             if (Refuse(destination.Address) is { } refusal) return refusal;
             if (!DestinationsOf(mac, out _).Remotes.IsEmpty) return TableResult.Exists;
-            return Put(mac, kind, ReplicationList.Empty.With(_remotes.Get(destination, vni)), nowMilliseconds);
+            return Put(mac, kind, ReplicationList.Empty.With(_remotes.Get(destination, vni, interfaceIndex)), nowMilliseconds);
         }
     }
 
@@ -263,13 +263,13 @@ public sealed class ForwardingTable
     /// Adds a destination to a group address or to the default destinations, making the entry if need be (bridge fdb append). A destination
     /// that is there already, or a second one for a unicast address, is silently left out, as in the kernel.
     /// </summary>
-    public TableResult Append(MacAddress mac, VtepAddress destination, Vni vni, EntryKind kind, long nowMilliseconds)
+    public TableResult Append(MacAddress mac, VtepAddress destination, Vni vni, EntryKind kind, long nowMilliseconds, int interfaceIndex = 0)
     {
         lock (_writers)
         {
             if (Refuse(destination.Address) is { } refusal) return refusal;
             var before = DestinationsOf(mac, out var kindBefore);
-            var remote = _remotes.Get(destination, vni);
+            var remote = _remotes.Get(destination, vni, interfaceIndex);
             if (before.Remotes.IsEmpty) return Put(mac, kind, remote.Alone, nowMilliseconds);
             if ((!mac.IsGroup && !mac.IsZero) || before.Remotes.Contains(remote)) return TableResult.Done;
             if (before.Remotes.Length >= ReplicationList.MaxRemotes) return TableResult.Full;
@@ -278,13 +278,13 @@ public sealed class ForwardingTable
     }
 
     /// <summary>Sets the one destination of a unicast address, making the entry if need be (bridge fdb replace).</summary>
-    public TableResult Replace(MacAddress mac, VtepAddress destination, Vni vni, EntryKind kind, long nowMilliseconds)
+    public TableResult Replace(MacAddress mac, VtepAddress destination, Vni vni, EntryKind kind, long nowMilliseconds, int interfaceIndex = 0)
     {
         lock (_writers)
         {
             if (Refuse(destination.Address) is { } refusal) return refusal;
             if (mac.IsGroup || mac.IsZero) return TableResult.NotSupported;
-            return Put(mac, kind, _remotes.Get(destination, vni).Alone, nowMilliseconds);
+            return Put(mac, kind, _remotes.Get(destination, vni, interfaceIndex).Alone, nowMilliseconds);
         }
     }
 
@@ -293,7 +293,8 @@ public sealed class ForwardingTable
     /// <param name="destination">Null for the whole entry.</param>
     /// <param name="vni">With a destination: the VNI used towards it.</param>
     /// <param name="nowMilliseconds">The clock.</param>
-    public TableResult Delete(MacAddress mac, VtepAddress? destination, Vni vni, long nowMilliseconds)
+    /// <param name="interfaceIndex">With a destination: the interface that it is reached by; 0 for none.</param>
+    public TableResult Delete(MacAddress mac, VtepAddress? destination, Vni vni, long nowMilliseconds, int interfaceIndex = 0)
     {
         lock (_writers)
         {
@@ -301,7 +302,7 @@ public sealed class ForwardingTable
             if (before.Remotes.IsEmpty) return TableResult.NotFound;
             if (destination is not { } wanted) return Put(mac, kind, ReplicationList.Empty, nowMilliseconds);
             foreach (var remote in before.Remotes)
-                if (remote.Address == wanted && remote.Vni == vni) return Put(mac, kind, before.Without(remote), nowMilliseconds);
+                if (remote.Address == wanted && remote.Vni == vni && remote.InterfaceIndex == interfaceIndex) return Put(mac, kind, before.Without(remote), nowMilliseconds);
             return TableResult.NotFound;
         }
     }

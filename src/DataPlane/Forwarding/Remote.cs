@@ -3,7 +3,7 @@ using Sleeve.DataPlane.Wire;
 namespace Sleeve.DataPlane.Forwarding;
 
 /// <summary>
-/// One destination of a segment: a VTEP and the VNI to use towards it. Immutable but for its bookkeeping; one object for one destination, so
+/// One destination of a segment: a VTEP, the VNI to use towards it, and perhaps the interface. Immutable but for its bookkeeping; one object for one destination, so
 /// that references can be compared and counters have a home.
 /// </summary>
 public sealed class Remote
@@ -17,7 +17,7 @@ public sealed class Remote
     private int _pathMtuOrigin;
     private int _frameLimit = int.MaxValue;
 
-    internal Remote(VtepAddress address, VxlanHeader header, bool isSelf, int number)
+    internal Remote(VtepAddress address, VxlanHeader header, bool isSelf, int number, int interfaceIndex = 0)
     {
         Address = address;
         Header = header;
@@ -25,6 +25,7 @@ public sealed class Remote
         IsNull = address.Address.IsUnspecified;
         IsGroup = address.Address.IsMulticast;
         Number = number;
+        InterfaceIndex = interfaceIndex;
         Alone = new ReplicationList([this]);
     }
 
@@ -33,6 +34,9 @@ public sealed class Remote
 
     /// <summary>The VNI they carry; the segment's own unless an FDB entry says otherwise.</summary>
     public Vni Vni => Header.Vni;
+
+    /// <summary>Index of the underlay interface that they leave by (via of bridge(8)); 0 lets the route, or the VTEP's own interface, decide.</summary>
+    public int InterfaceIndex { get; }
 
     /// <summary>The VXLAN header they carry: the VNI, and the segment's group policy.</summary>
     public VxlanHeader Header { get; }
@@ -46,7 +50,7 @@ public sealed class Remote
     /// <summary>True for a multicast group, which is no VTEP: nothing is ever received from it.</summary>
     public bool IsGroup { get; }
 
-    /// <summary>True while a static or permanent FDB entry names it, or the same address with another port or VNI.</summary>
+    /// <summary>True while a static or permanent FDB entry names it, or the same address with another port, VNI or interface.</summary>
     public bool IsConfigured => Volatile.Read(ref ConfiguredEntries) > 0;
 
     /// <summary>The list of only this remote.</summary>
@@ -85,7 +89,7 @@ public sealed class Remote
 
     /// <summary>
     /// True while a static or permanent FDB entry names a VTEP at its address: only then datagrams from there are admitted under
-    /// <see cref="Admission.Peers"/>. Known of the remote with the segment's own port and VNI; never true of this VTEP itself or of a null address.
+    /// <see cref="Admission.Peers"/>. Known of the remote with the segment's own port and VNI and no interface; never true of this VTEP itself or of a null address.
     /// </summary>
     internal bool IsAdmitted => Volatile.Read(ref AdmittingEntries) > 0;
 
@@ -115,7 +119,7 @@ public sealed class Remote
     }
 
     /// <inheritdoc/>
-    public override string ToString() => $"{Address} vni {Vni}";
+    public override string ToString() => InterfaceIndex == 0 ? $"{Address} vni {Vni}" : $"{Address} vni {Vni} via {InterfaceIndex}";
 }
 
 /// <summary>What went to and came from a remote since it became known.</summary>

@@ -14,7 +14,7 @@ public sealed class RemoteTable
     public const int MaxLearned = 4096;
 
     private readonly SenderIndex _bySender = new();
-    private readonly ConcurrentDictionary<(VtepAddress Address, Vni Vni), Remote> _all = new();
+    private readonly ConcurrentDictionary<(VtepAddress Address, Vni Vni, int InterfaceIndex), Remote> _all = new();
     private readonly SegmentOptions _options;
     private readonly VtepAddress _self;
     private int _configuredVteps;
@@ -47,7 +47,7 @@ public sealed class RemoteTable
     {
         // The port is the segment's own, never the datagram's source port, which is only entropy.
         var address = new VtepAddress(sender, _self.Port);
-        if (!_all.TryGetValue((address, _options.Vni), out remote))
+        if (!_all.TryGetValue((address, _options.Vni, 0), out remote))
         {
             if (_unnamed >= MaxLearned) return false;
             remote = Get(address, _options.Vni);
@@ -58,17 +58,17 @@ public sealed class RemoteTable
     }
 
     /// <summary>The one object of a destination.</summary>
-    internal Remote Get(VtepAddress address, Vni vni)
+    internal Remote Get(VtepAddress address, Vni vni, int interfaceIndex = 0)
     {
-        if (!_all.TryGetValue((address, vni), out var remote))
+        if (!_all.TryGetValue((address, vni, interfaceIndex), out var remote))
         {
-            remote = _all[(address, vni)] = new Remote(address, new VxlanHeader(vni, _options.Policy ?? default), address == _self, _made++);
+            remote = _all[(address, vni, interfaceIndex)] = new Remote(address, new VxlanHeader(vni, _options.Policy ?? default), address == _self, _made++, interfaceIndex);
             Volatile.Write(ref _count, _count + 1);
             _unnamed++;
         }
 
-        // Datagrams of a sender are counted where its canonical remote is: own port, own VNI; else the first one seen.
-        if ((address.Port == _self.Port && vni == _options.Vni) || _bySender.Find(address.Address) is null) _bySender.Set(remote);
+        // Datagrams of a sender are counted where its canonical remote is: own port, own VNI, no interface; else the first one seen.
+        if ((address.Port == _self.Port && vni == _options.Vni && interfaceIndex == 0) || _bySender.Find(address.Address) is null) _bySender.Set(remote);
         return remote;
     }
 
@@ -76,7 +76,7 @@ public sealed class RemoteTable
     internal void Configure(Remote remote)
     {
         Hold(remote);
-        // A sender is configured whatever port or VNI is used towards it, so its canonical remote counts the entries of all; it stays as long as they do.
+        // A sender is configured whatever port, VNI or interface is used towards it, so its canonical remote counts the entries of all; it stays as long as they do.
         var canonical = Canonical(remote);
         if (canonical != remote) Hold(canonical);
         if (IsVtep(remote) && Interlocked.Increment(ref canonical.AdmittingEntries) == 1) Volatile.Write(ref _configuredVteps, _configuredVteps + 1);

@@ -17,12 +17,10 @@ public sealed unsafe class DatagramSender : IDisposable
     private int _sliceCount;
     private bool _isDisposed;
 
-    // CMSG_SPACE of up to 8 bytes, cmsg(3): every message here has one number.
-    private static readonly int ControlSize = sizeof(LibC.cmsghdr) + sizeof(nuint);
-
-    // UDP_SEGMENT, whose place is kept free before the others, since it is known last; then up to three more.
-    private const int MaxControls = 4;
-    private static readonly int ControlStride = MaxControls * ControlSize;
+    // UDP_SEGMENT, whose place is kept free before the others, since it is known last; then up to three numbers, and the interface to leave by.
+    private const int MaxNumbers = 3;
+    private static readonly int SegmentSpace = Space(sizeof(ushort));
+    private static readonly int ControlStride = SegmentSpace + (MaxNumbers * Space(sizeof(int))) + Space(sizeof(LibC.in6_pktinfo));
 
     /// <summary>Makes an empty collection.</summary>
     /// <param name="slab">Where the slices are; kept alive by this object.</param>
@@ -70,33 +68,56 @@ public sealed unsafe class DatagramSender : IDisposable
     {
         var first = _controls + ((Count - 1) * ControlStride);
         ref var message = ref _messages[Count - 1].msg_hdr;
-        WriteControl(first, LibC.SOL_UDP, LibC.UDP_SEGMENT, sizeof(ushort), size);
+        *(ushort*)BeginControl(first, LibC.SOL_UDP, LibC.UDP_SEGMENT, sizeof(ushort)) = size;
         if (message.msg_control == first) return;
         message.msg_control = first;
-        message.msg_controllen += (nuint)ControlSize;
+        message.msg_controllen += (nuint)SegmentSpace;
     }
 
     /// <summary>Has the kernel send the message begun last with a value that its socket does not have: IP_TOS, IP_TTL, IPV6_TCLASS, IPV6_HOPLIMIT, IPV6_FLOWINFO. At most three.</summary>
     /// <param name="level">IPPROTO_IP or IPPROTO_IPV6.</param>
     /// <param name="type">Which.</param>
     /// <param name="value">An int, in the byte order that the kind of message wants.</param>
-    public void AddControl(int level, int type, int value)
+    public void AddControl(int level, int type, int value) => *(int*)Append(level, type, sizeof(int)) = value;
+
+    /// <summary>Has the kernel send the message begun last by one interface (IP_PKTINFO, IPV6_PKTINFO), whatever its socket says. At most once.</summary>
+    /// <param name="interfaceIndex">The interface. One that is gone fails the message with ENODEV.</param>
+    /// <param name="source">
+    /// 4 bytes, network order: the address to send from, zero for the route's, since over IPv4 this message takes the place of the one that the socket is bound to. Over
+    /// IPv6 empty: the socket's own stays.
+    /// </param>
+    public void LeaveBy(int interfaceIndex, ReadOnlySpan<byte> source)
+    {
+        if (source.IsEmpty)
+        {
+            *(LibC.in6_pktinfo*)Append(LibC.IPPROTO_IPV6, LibC.IPV6_PKTINFO, sizeof(LibC.in6_pktinfo)) = new LibC.in6_pktinfo { ipi6_ifindex = interfaceIndex };
+            return;
+        }
+
+        *(LibC.in_pktinfo*)Append(LibC.IPPROTO_IP, LibC.IP_PKTINFO, sizeof(LibC.in_pktinfo)) =
+            new LibC.in_pktinfo { ipi_ifindex = interfaceIndex, ipi_spec_dst = MemoryMarshal.Read<uint>(source) };
+    }
+
+    // Where the data of one more control message of the message begun last goes.
+    private byte* Append(int level, int type, int size)
     {
         ref var message = ref _messages[Count - 1].msg_hdr;
         var first = _controls + ((Count - 1) * ControlStride);
-        if (message.msg_control is null) message.msg_control = first + ControlSize;
+        if (message.msg_control is null) message.msg_control = first + SegmentSpace;
         var next = (byte*)message.msg_control + message.msg_controllen;
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(next + ControlSize - first, ControlStride);
-        WriteControl(next, level, type, sizeof(int), value);
-        message.msg_controllen += (nuint)ControlSize;
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(next + Space(size) - first, ControlStride);
+        message.msg_controllen += (nuint)Space(size);
+        return BeginControl(next, level, type, size);
     }
 
-    private static void WriteControl(byte* control, int level, int type, int size, int value)
+    private static byte* BeginControl(byte* control, int level, int type, int size)
     {
         *(LibC.cmsghdr*)control = new LibC.cmsghdr { cmsg_len = (nuint)(sizeof(LibC.cmsghdr) + size), cmsg_level = level, cmsg_type = type };
-        if (size == sizeof(ushort)) *(ushort*)(control + sizeof(LibC.cmsghdr)) = (ushort)value;
-        else *(int*)(control + sizeof(LibC.cmsghdr)) = value;
+        return control + sizeof(LibC.cmsghdr);
     }
+
+    // CMSG_SPACE, cmsg(3).
+    private static int Space(int size) => sizeof(LibC.cmsghdr) + ((size + sizeof(nuint) - 1) & -sizeof(nuint));
 
     /// <summary>Slices that can still be added.</summary>
     public int SlicesLeft => _sliceCapacity - _sliceCount;

@@ -36,6 +36,7 @@ public static unsafe partial class LibC
     public const int IP_PMTUDISC_DO = 2;
     public const int IP_TOS = 1;
     public const int IP_TTL = 2;
+    public const int IP_PKTINFO = 8;
     public const int IP_RECVTOS = 13;
     public const int IP_MULTICAST_IF = 32;
     public const int IP_MULTICAST_LOOP = 34;
@@ -51,6 +52,7 @@ public static unsafe partial class LibC
     public const int IPV6_MULTICAST_LOOP = 19;
     public const int IPV6_JOIN_GROUP = 20;
     public const int IPV6_MULTICAST_ALL = 29;
+    public const int IPV6_PKTINFO = 50;
     public const int IPV6_HOPLIMIT = 52;
     public const int IPV6_RECVTCLASS = 66;
     public const int IPV6_TCLASS = 67;
@@ -141,6 +143,19 @@ public static unsafe partial class LibC
     {
         public fixed byte ipv6mr_multiaddr[16];
         public int ipv6mr_interface;
+    }
+
+    public struct in_pktinfo
+    {
+        public int ipi_ifindex;
+        public uint ipi_spec_dst;
+        public uint ipi_addr;
+    }
+
+    public struct in6_pktinfo
+    {
+        public fixed byte ipi6_addr[16];
+        public int ipi6_ifindex;
     }
 
     public struct msghdr

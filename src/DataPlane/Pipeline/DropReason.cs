@@ -63,6 +63,9 @@ public enum DropReason
     /// <summary>No route to the VTEP, or none that works now.</summary>
     NoRoute,
 
+    /// <summary>The interface that the FDB entry, or the VTEP, is to send by is gone.</summary>
+    NoInterface,
+
     /// <summary>Longer than the path or UDP takes.</summary>
     TooBig,
 
@@ -122,6 +125,7 @@ public static class DropReasons
         DropReason.Hairpin => "the destination VTEP is this one",
         DropReason.BadOffload => "a super-frame or unfinished checksum from the TAP that its headers do not bear out",
         DropReason.NoRoute => "there is no route to the VTEP (ip route get)",
+        DropReason.NoInterface => "the interface to send by is gone (via of the FDB entry, or --dev)",
         DropReason.TooBig => "longer than the path to the VTEP takes",
         DropReason.ExceedsPathMtu => "an inner packet that must not be fragmented is too long for the path to the VTEP; its sender was told by ICMP (pmtu in sleeve stats)",
         DropReason.WouldBlock => "the socket's send buffer is full",

@@ -18,9 +18,10 @@ internal sealed class GroupMemberships(IReadOnlyList<Worker> workers)
     /// <summary>Whether a segment is in its group.</summary>
     internal bool Has(InternetAddress group, Vni vni) => _joined.TryGetValue(group, out var membership) && membership.Users.Contains(vni);
 
-    /// <summary>Joins a group for a segment; again is no error.</summary>
+    /// <summary>Joins a group for a segment.</summary>
+    /// <returns>False if it was in the group already.</returns>
     /// <exception cref="ErrnoException">The kernel refuses.</exception>
-    internal void Join(InternetAddress group, int interfaceIndex, Vni vni)
+    internal bool Join(InternetAddress group, int interfaceIndex, Vni vni)
     {
         if (!_joined.TryGetValue(group, out var membership))
         {
@@ -33,16 +34,19 @@ internal sealed class GroupMemberships(IReadOnlyList<Worker> workers)
             _next = (_next + 1) % workers.Count;
         }
 
-        membership.Users.Add(vni);
+        return membership.Users.Add(vni);
     }
 
-    /// <summary>Leaves a group if the segment was its last; one that it is not in is no error.</summary>
-    internal void Leave(InternetAddress group, Vni vni)
+    /// <summary>Leaves a group for a segment, on the host only if it was the last of the group's.</summary>
+    /// <returns>False if it was not in the group.</returns>
+    internal bool Leave(InternetAddress group, Vni vni)
     {
-        if (!_joined.TryGetValue(group, out var membership) || !membership.Users.Remove(vni) || membership.Users.Count > 0) return;
+        if (!_joined.TryGetValue(group, out var membership) || !membership.Users.Remove(vni)) return false;
+        if (membership.Users.Count > 0) return true;
         _joined.Remove(group);
         membership.Worker.Remove(membership.Receiver);
         membership.Receiver.Dispose();
+        return true;
     }
 
     /// <summary>Leaves all, once the workers have stopped.</summary>

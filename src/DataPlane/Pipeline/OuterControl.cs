@@ -7,6 +7,17 @@ namespace Sleeve.DataPlane.Pipeline;
 /// <summary>Tells the kernel what a message's outer headers say where that is not what its socket does by itself (ip(7), ipv6(7)).</summary>
 internal static class OuterControl
 {
+    /// <summary>Has the message begun last leave by one interface.</summary>
+    /// <param name="sender">The messages.</param>
+    /// <param name="interfaceIndex">The interface.</param>
+    /// <param name="local">The address that its socket sends from; unspecified for the route's.</param>
+    internal static void WriteInterface(DatagramSender sender, int interfaceIndex, InternetAddress local)
+    {
+        Span<byte> source = stackalloc byte[4];
+        if (local.IsIPv4) local.Write(source);
+        sender.LeaveBy(interfaceIndex, local.IsIPv4 ? source : []);
+    }
+
     /// <summary>Adds to the message begun last.</summary>
     internal static void Write(DatagramSender sender, OuterClass outer, bool isIPv4)
     {

@@ -60,6 +60,8 @@ public sealed class TunnelTransmitter
     public bool TrySend(DatagramBatch batch, in Datagram datagram, ushort sourcePort, long nowMilliseconds)
     {
         ArgumentNullException.ThrowIfNull(batch);
+        // The kernel would route it, and not by the interface that the FDB entry names.
+        if (datagram.Remote.InterfaceIndex != 0) return false;
         ref readonly var frame = ref batch.WholeOf(datagram, out var plan);
         if (!frame.Offload.NeedsChecksum || !TunnelFrame.Fits(frame.Length) || !TunnelFrame.CanBear(datagram.Outer) || datagram.Remote.IsGroup || (frame.Offload.Kind == SegmentKind.Udp && !_port.TakesUdp)) return false;
 

@@ -1,4 +1,5 @@
 using Sleeve.DataPlane.Interop;
+using Sleeve.DataPlane.Wire;
 
 namespace Sleeve.DataPlane.Pipeline;
 
@@ -31,6 +32,9 @@ internal sealed class UdpTransmitter : IDisposable
 
     /// <summary>Datagrams of one message, at most: the kernel's UDP_MAX_SEGMENTS.</summary>
     internal int MaxSegments { get; init; } = 64;
+
+    /// <summary>The address that the sockets send from; unspecified for the route's.</summary>
+    internal required InternetAddress Local { get; init; }
 
     /// <summary>Takes super-frames whole; null without an underlay TAP.</summary>
     internal TunnelTransmitter? Tunnel { get; init; }
@@ -180,6 +184,7 @@ internal sealed class UdpTransmitter : IDisposable
         to.Address.Write(address);
         _sender.Begin(address[..to.Address.Size], to.Port);
         if (datagram.Outer.NeedsControl) OuterControl.Write(_sender, datagram.Outer, to.Address.IsIPv4);
+        if (datagram.Remote.InterfaceIndex != 0) OuterControl.WriteInterface(_sender, datagram.Remote.InterfaceIndex, Local);
     }
 
     private void Drop(int index, int count, int errno)
@@ -191,6 +196,7 @@ internal sealed class UdpTransmitter : IDisposable
             LibC.EAGAIN or LibC.ENOBUFS => DropReason.WouldBlock,
             LibC.EMSGSIZE => DropReason.TooBig,
             LibC.ENETUNREACH or LibC.EHOSTUNREACH or LibC.ENETDOWN or LibC.EADDRNOTAVAIL or LibC.EINVAL => DropReason.NoRoute,
+            LibC.ENODEV => DropReason.NoInterface,
             _ => DropReason.Rejected,
         };
     }

@@ -255,7 +255,7 @@ public sealed class UdpUnderlay : IUnderlay, IDisposable
         ArgumentNullException.ThrowIfNull(batch);
         if (!_transmitters.TryGetValue(batch, out var transmitter))
         {
-            _transmitters[batch] = transmitter = new UdpTransmitter(batch) { UsesGso = _cut == Pipeline.TransmitOffload.UdpGso, MaxSegments = _maxSegments, Tunnel = _tunnel };
+            _transmitters[batch] = transmitter = new UdpTransmitter(batch) { Local = _options.Local, UsesGso = _cut == Pipeline.TransmitOffload.UdpGso, MaxSegments = _maxSegments, Tunnel = _tunnel };
             Volatile.Write(ref _allTransmitters, [.. _transmitters.Values]);
         }
 

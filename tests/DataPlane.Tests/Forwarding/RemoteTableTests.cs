@@ -53,6 +53,21 @@ public sealed class RemoteTableTests
     }
 
     [Fact]
+    public void A_VTEP_by_two_interfaces_is_two_remotes_and_is_admitted_by_its_address()
+    {
+        var segment = Make();
+        foreach (var index in new[] { 7, 8 }) segment.Fdb.Append(MacAddress.Zero, Vtep(2), OwnVni, EntryKind.Permanent, 0, index);
+        Assert.Equal([7, 8], segment.Fdb.Default.Remotes.Select(static remote => remote.InterfaceIndex));
+        Assert.True(Admits(segment, 2));
+        Assert.False(Admits(segment, 3));
+        Assert.Equal(TableResult.NotFound, segment.Fdb.Delete(MacAddress.Zero, Vtep(2), OwnVni, 0));
+        Assert.Equal(TableResult.Done, segment.Fdb.Delete(MacAddress.Zero, Vtep(2), OwnVni, 0, 7));
+        Assert.True(Admits(segment, 2));
+        Assert.Equal(TableResult.Done, segment.Fdb.Delete(MacAddress.Zero, Vtep(2), OwnVni, 0, 8));
+        Assert.True(Admits(segment, 3));
+    }
+
+    [Fact]
     public void A_VTEP_on_another_port_is_admitted_by_its_address()
     {
         var segment = Make();

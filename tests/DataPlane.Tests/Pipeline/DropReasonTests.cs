@@ -111,7 +111,7 @@ public sealed class DropReasonTests
                 foreach (var remote in host.Segment.Remotes.All) remote.PathMtu = new PathMtu(1400, PathMtuOrigin.Link);
                 host.Send(Craft.Ethernet(Station + 1, Station, 0x0800, Craft.IPv4(0x0A010001, 0x0A010002, 17, Craft.Fill(1400), fragment: 0x4000)));
                 return;
-            case DropReason.NoRoute or DropReason.TooBig or DropReason.WouldBlock or DropReason.Rejected:
+            case DropReason.NoRoute or DropReason.NoInterface or DropReason.TooBig or DropReason.WouldBlock or DropReason.Rejected:
                 host.FloodTo(2);
                 host.Underlay.Outcome = _ => reason;
                 host.Send(frame);

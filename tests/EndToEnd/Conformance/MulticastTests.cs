@@ -101,6 +101,43 @@ public sealed class MulticastTests(ITestOutputHelper output) : ConformanceTest(o
 
     [SkippableTheory]
     [MemberData(nameof(Families))]
+    public void Joining_and_leaving_are_told(AddressFamily family)
+    {
+        DiffersFromKernel();
+        var stage = GivenGroup(family);
+        var monitor = new EventMonitor(stage.Dut, json: true, "group-joined", "group-left");
+        stage.D.Run($"ip link set {stage.Dut.Device} down");
+        Wait.Until(() => Told().Length == 1, "group-left");
+        stage.D.Run($"ip link set {stage.Dut.Device} up");
+        Wait.Until(() => Told().Length == 2, "group-joined");
+        Assert.Equal(["group-left", "group-joined"], Told().Select(each => each.Event));
+        Assert.All(Told(), each => Assert.Equal((stage.Dut.Device, $"{GroupOf(family)}"), (each.Device, each.Group)));
+
+        (string Event, string? Device, string? Group)[] Told() =>
+        [
+            .. monitor.Lines.Select(static line => System.Text.Json.JsonDocument.Parse(line).RootElement)
+                .Where(static line => line.GetProperty("event").GetString() != "listening")
+                .Select(static line => (line.GetProperty("event").GetString()!, line.GetProperty("ifname").GetString(), line.GetProperty("ip").GetString())),
+        ];
+    }
+
+    [SkippableTheory]
+    [MemberData(nameof(Families))]
+    public void The_path_MTU_of_a_group_is_that_of_the_interface_it_is_sent_by(AddressFamily family)
+    {
+        DiffersFromKernel();
+        var stage = GivenGroup(family);
+        // Where the route alone would lead.
+        stage.D.Run("ip link add d0 mtu 1600 type veth peer name d1");
+        stage.D.Run("ip link set d1 up");
+        stage.D.Run("ip link set d0 up");
+        stage.D.Run(family == AddressFamily.InterNetwork ? "ip route add 239.0.0.0/8 dev d0" : "ip -6 route add ff05::/16 dev d0 table local");
+        stage.D.Run($"ip link set {Host.UnderlayDevice} mtu 1400");
+        PathMtuTests.AwaitPathMtu(stage.Dut, GroupOf(family), 1400, "link");
+    }
+
+    [SkippableTheory]
+    [MemberData(nameof(Families))]
     [Trait("Case", "MC02")]
     [Trait("Case", "MC03")]
     public void What_it_floods_does_not_come_back_not_even_by_a_loop_of_the_underlay(AddressFamily family)

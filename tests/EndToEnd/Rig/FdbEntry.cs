@@ -3,7 +3,7 @@ using System.Text.Json;
 namespace Sleeve.EndToEnd.Rig;
 
 /// <summary>One destination of a MAC, as `bridge -j fdb show` and `sleeve fdb show --json` print it.</summary>
-public sealed record FdbEntry(string Mac, string? Destination, int? Port, int? Vni, string State)
+public sealed record FdbEntry(string Mac, string? Destination, int? Port, int? Vni, string State, string? ViaInterface = null)
 {
     /// <summary>Learned, or added to age like a learned one.</summary>
     public bool IsDynamic => State is not ("permanent" or "static");
@@ -20,5 +20,6 @@ public sealed record FdbEntry(string Mac, string? Destination, int? Port, int? V
         entry.TryGetProperty("dst", out var destination) ? destination.GetString() : null,
         entry.TryGetProperty("port", out var port) ? port.GetInt32() : null,
         entry.TryGetProperty("vni", out var vni) ? vni.GetInt32() : null,
-        entry.TryGetProperty("state", out var state) ? state.GetString() ?? "" : "");
+        entry.TryGetProperty("state", out var state) ? state.GetString() ?? "" : "",
+        entry.TryGetProperty("viaIf", out var via) ? via.GetString() : null);
 }
