@@ -80,7 +80,9 @@ public sealed class SleeveVtep : Vtep
         if (options.SourcePorts is { } ports) words.AddRange(["--srcport", $"{ports.Min}-{ports.Max}"]);
         if (options.Ageing is { } ageing) words.AddRange(["--ageing", $"{ageing}"]);
         if (options.MaxAddresses is { } limit) words.AddRange(["--maxaddress", $"{limit}"]);
-        if ((options.Offload ?? SleeveProgram.Offload) is { } offload) words.AddRange(["--tx-offload", offload, "--rx-offload", offload == "none" ? "none" : "auto"]);
+        // UDP_SEGMENT needs UDP checksums: without them there is no such way to ask for.
+        var hasChecksums = host.Lab.Family == AddressFamily.InterNetwork ? options.UdpChecksum : !options.ZeroChecksum6Transmit;
+        if ((options.Offload ?? (hasChecksums ? SleeveProgram.Offload : null)) is { } offload) words.AddRange(["--tx-offload", offload, "--rx-offload", offload == "none" ? "none" : "auto"]);
         words.AddRange(["--workers", $"{options.Workers ?? SleeveProgram.Workers}"]);
         if (options.Mtu is { } mtu) words.AddRange(["--mtu", $"{mtu}"]);
         if (options.Bridge is { } bridge) words.AddRange(["--bridge", bridge]);
