@@ -2,16 +2,18 @@ namespace Sleeve.Control.Api;
 
 /// <summary>What is to be explained: one of <paramref name="Mac"/>, <paramref name="Ip"/> and <paramref name="Frame"/>.</summary>
 /// <param name="Dev">The TAP of the segment.</param>
-/// <param name="From">"tap", or the address of the VTEP that it would come from.</param>
+/// <param name="From">"tap", the address of the VTEP that it would come from, or "underlay": the frame is a whole packet of the underlay.</param>
 /// <param name="Mac">A station: the destination of a frame from the TAP, the source of one from a VTEP.</param>
 /// <param name="Ip">The address of a station, as a destination.</param>
-/// <param name="Frame">A whole Ethernet frame, base64.</param>
+/// <param name="Frame">
+/// A whole Ethernet frame, base64. Not from the TAP it may be one of the underlay: a UDP packet to the VTEP's port, whose sender, TOS and VXLAN header then count.
+/// </param>
 internal sealed record ExplainRequestJson(string? Dev, string? From, string? Mac, string? Ip, byte[]? Frame);
 
 /// <summary>What would happen.</summary>
-/// <param name="Dev">The TAP of the segment.</param>
-/// <param name="From">As asked.</param>
-/// <param name="Outcome">"sent", "answered", "delivered" or "dropped"; "sent" if at least one copy would be.</param>
+/// <param name="Dev">The TAP of the segment; of a packet of the underlay that of its VNI.</param>
+/// <param name="From">As asked; of a packet of the underlay its sender.</param>
+/// <param name="Outcome">"sent", "answered", "delivered", "dropped" or "ignored" (no packet for the VTEP); "sent" if at least one copy would be.</param>
 /// <param name="Steps">Stage by stage.</param>
 /// <param name="Copies">What would be sent, one a remote VTEP.</param>
 /// <param name="Drops">What would be dropped, and why.</param>

@@ -10,6 +10,12 @@ namespace Sleeve.Control.Api;
 /// <summary>What would happen to a frame: <c>POST /v1/explain</c>. Nothing is sent, counted, learned or changed.</summary>
 internal static class ExplainRoutes
 {
+    /// <summary>What a frame comes from if nothing else is said.</summary>
+    public const string Tap = "tap";
+
+    /// <summary>Frames are whole packets of the underlay.</summary>
+    public const string Underlay = "underlay";
+
     /// <summary>Adds the route.</summary>
     public static void Map(IEndpointRouteBuilder routes, VtepState state)
     {
@@ -21,9 +27,10 @@ internal static class ExplainRoutes
     {
         if (!state.TryFind(request.Dev ?? "", out var found)) return Problem.NoDevice(request.Dev ?? "");
         InternetAddress? sender = null;
-        if (request.From is not (null or "tap"))
+        var isUnderlay = request.From == Underlay;
+        if (!isUnderlay && request.From is not (null or Tap))
         {
-            if (!InternetAddress.TryParse(request.From, out var vtep) || vtep.IsMulticast || vtep.IsUnspecified) return Problem.BadValue("from", request.From, "tap, or the address of a VTEP");
+            if (!InternetAddress.TryParse(request.From, out var vtep) || vtep.IsMulticast || vtep.IsUnspecified) return Problem.BadValue("from", request.From, "tap, underlay, or the address of a VTEP");
             sender = vtep;
         }
 
@@ -31,10 +38,11 @@ internal static class ExplainRoutes
         if (request.Frame is { } frame)
         {
             return frame.Length is > 0 and <= FrameBatch.MaxFrameSize
-                ? Answer(explainer.Frame(found, sender, frame))
+                ? Answer(isUnderlay || sender is not null ? explainer.FromUnderlay(found, sender, frame) : explainer.Frame(found, frame))
                 : Problem.BadValue("frame", $"of {frame.Length} bytes", $"1 to {FrameBatch.MaxFrameSize} bytes");
         }
 
+        if (isUnderlay) return Problem.BadValue(request.Mac is null ? "ip" : "mac", request.Mac ?? request.Ip, "left out with --from underlay; give whole packets");
         if (request.Mac is { } text) return MacAddress.TryParse(text, out var mac) ? Answer(explainer.Station(found, sender, mac)) : Problem.BadValue("mac", text, "six hexadecimal bytes with colons");
         if (sender is not null) return Problem.BadValue("ip", request.Ip, "left out with --from VTEP; give a MAC or a frame");
         return InternetAddress.TryParse(request.Ip!, out var address) && !address.IsUnspecified

@@ -12,7 +12,7 @@ namespace Sleeve.Control.Api;
 /// Tells what would happen to a frame, stage by stage. The verdicts are those of the workers' own code over the segment's own tables
 /// (<see cref="FrameTrial"/>); here they are only put into words. What a stage that is added counts, drops or changes is told without being named here.
 /// </summary>
-internal sealed class Explainer(VtepState state)
+internal sealed partial class Explainer(VtepState state)
 {
     private const int NamedCopies = 16;
     private const int StationFrameSize = 60;
@@ -26,13 +26,12 @@ internal sealed class Explainer(VtepState state)
     private readonly Lock _one = new();
     private FrameTrial? _trial;
 
-    /// <summary>A frame as it stands.</summary>
-    public ExplainJson Frame(VtepSegment found, InternetAddress? sender, byte[] frame) =>
-        sender is { } vtep ? Receive(found, vtep, frame, []) : Send(found, frame, isFlowKnown: true, []);
+    /// <summary>A frame of the TAP as it stands.</summary>
+    public ExplainJson Frame(VtepSegment found, byte[] frame) => Send(found, frame, isFlowKnown: true, []);
 
     /// <summary>Some frame to a station, or from one if it comes from a VTEP.</summary>
     public ExplainJson Station(VtepSegment found, InternetAddress? sender, MacAddress mac) => sender is { } vtep
-        ? Receive(found, vtep, StationFrame(MacAddress.Broadcast, mac), [])
+        ? Receive(found, vtep, PlainDatagram(found.Segment, StationFrame(MacAddress.Broadcast, mac)), 0, [])
         : Send(found, StationFrame(mac, found.Segment.DeviceMac), isFlowKnown: false, []);
 
     /// <summary>Some packet to an address: to the MAC that is known for it, else the question who has it.</summary>
@@ -75,27 +74,6 @@ internal sealed class Explainer(VtepState state)
         AddChanges(steps, frame, outcome);
         var copies = outcome.Copies.Count == 0 ? [] : Encapsulate(found, frame, headers, isFlowKnown, outcome, steps);
         return Finish(found, "tap", copies.Count > 0 ? "sent" : "dropped", steps, copies, outcome);
-    }
-
-    private ExplainJson Receive(VtepSegment found, InternetAddress sender, byte[] frame, List<ExplainStepJson> steps)
-    {
-        var segment = found.Segment;
-        var datagram = new byte[VxlanHeader.Size + frame.Length];
-        new VxlanHeader(segment.Options.Vni).Write(datagram);
-        frame.CopyTo(datagram.AsSpan(VxlanHeader.Size));
-        void Add(string stage, string text) => steps.Add(new ExplainStepJson(stage, text));
-
-        Add("decapsulate", $"a datagram of {sender} with VNI {segment.Options.Vni}, no other bit of the VXLAN header set");
-        var known = segment.Remotes.All.FirstOrDefault(remote => remote.Address.Address == sender);
-        Add("admit", $"{sender} is {(known is null ? "no VTEP that is known" : known.IsConfigured ? "a configured VTEP" : "a VTEP that was learned")}; the segment admits {(segment.Options.Admission == Admission.Any ? "any" : "configured ones, or any while none is")}");
-        var isFrame = InnerHeaders.TryParse(frame, out var headers);
-        Add("parse", isFrame ? Describe(frame, headers) : $"{frame.Length} bytes are no Ethernet frame");
-        var outcome = Try(trial => trial.Receive(segment, datagram, sender, Vtep.NowMilliseconds));
-        if (isFrame && outcome.Delivered.Count > 0) Add("learn", Learning(segment, headers.Source, sender, outcome.Counters));
-        AddChanges(steps, [], outcome);
-        foreach (var delivered in outcome.Delivered)
-            Add("deliver", $"to {segment.Options.Name}, {delivered.Bytes.Length} bytes{(delivered.Offload.NeedsChecksum ? ", its checksum left to the kernel" : "")}; never back to the underlay");
-        return Finish(found, sender.ToString(), outcome.Delivered.Count > 0 ? "delivered" : "dropped", steps, [], outcome);
     }
 
     private TrialOutcome Try(Func<FrameTrial, TrialOutcome> run)

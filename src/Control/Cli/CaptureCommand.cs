@@ -28,6 +28,7 @@ internal static class CaptureCommand
     public static Command Create()
     {
         var capture = new Command("capture", "Show or record packets as they pass, inner and outer, and why dropped.") { WordsArgument, Output.Option, Snaplen.Option, Count.Option, Socket.Option };
+        WordsArgument.CompletionSources.Add(static _ => SocketFile.Devices().Append(CaptureRoutes.Any));
         capture.WithExamples("""
             Examples:
               sleeve capture vx0                              a line a packet
@@ -65,7 +66,7 @@ internal static class CaptureCommand
         await using var told = stop.Token.Register(() => _ = TellAsync(path));
         try
         {
-            await using var file = output switch { null => null, StandardOutput => Console.OpenStandardOutput(), _ => new FileStream(output, FileMode.Create, FileAccess.Write) };
+            await using var file = output switch { null => null, StandardOutput => OutputPipe.Open(), _ => new FileStream(output, FileMode.Create, FileAccess.Write) };
             CommandLine.Tell($"sleeve capture: capturing, {(output is null ? "" : "pcapng ")}until Ctrl-C");
             var (packets, lost) = await CopyAsync(source, file, count, stop);
             CommandLine.Tell($"sleeve capture: {packets} packets, {lost} lost{(lost > 0 ? ": the reader was too slow, so that this is a sample; a smaller --snaplen or -w a file is faster" : "")}");
@@ -77,7 +78,8 @@ internal static class CaptureCommand
 
         void OnSignal(PosixSignalContext context)
         {
-            context.Cancel = true;
+            // The second one ends it at once, such as when nobody reads what is still to be written.
+            context.Cancel = !stop.IsCancellationRequested;
             stop.Cancel();
         }
     }
@@ -98,24 +100,36 @@ internal static class CaptureCommand
     private static async Task<(long Packets, long Lost)> CopyAsync(Stream source, Stream? file, int limit, CancellationTokenSource stop)
     {
         var reader = PipeReader.Create(source);
-        var printer = new PacketPrinter(Console.Out);
+        var text = file is null ? OutputPipe.OpenText() : TextWriter.Null;
+        var printer = new PacketPrinter(text);
         var (packets, lost) = (0L, 0L);
+        var isReaderGone = false;
         while (true)
         {
             var read = await reader.ReadAsync();
             var rest = read.Buffer;
-            while (PcapngReader.TryTake(ref rest, out var block))
+            try
             {
-                if (block.IsPacket && packets >= limit) continue;
-                if (block.IsPacket && ++packets == limit) await stop.CancelAsync();
-                lost += block.Lost;
-                if (file is not null) await file.WriteAsync(block.Bytes);
-                else printer.Print(block);
+                while (PcapngReader.TryTake(ref rest, out var block))
+                {
+                    lost += block.Lost;
+                    if (isReaderGone || (block.IsPacket && packets >= limit)) continue;
+                    if (file is not null) await file.WriteAsync(block.Bytes);
+                    else printer.Print(block);
+                    if (block.IsPacket && ++packets == limit) await stop.CancelAsync();
+                }
+
+                if (file is not null) await file.FlushAsync();
+                else if (!isReaderGone) await text.FlushAsync();
+            }
+            catch (IOException failure) when (OutputPipe.IsClosed(failure))
+            {
+                // Whoever read has seen enough: an end like any other.
+                isReaderGone = true;
+                await stop.CancelAsync();
             }
 
             reader.AdvanceTo(rest.Start, rest.End);
-            if (file is not null) await file.FlushAsync();
-            else await Console.Out.FlushAsync();
             if (read.IsCompleted) break;
         }
 

@@ -29,6 +29,8 @@ internal static class CommandLine
             CaptureCommand.Create(),
             ConfigCommand.Create(),
             DemoCommand.Create(),
+            CompletionCommand.Create(),
+            CompletionCommand.CreateAnswer(),
         };
         root.WithExamples("""
             Examples:

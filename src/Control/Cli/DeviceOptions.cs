@@ -8,7 +8,7 @@ namespace Sleeve.Control.Cli;
 internal sealed class DeviceOptions
 {
     /// <summary>Which device.</summary>
-    public Setting Device { get; } = new("--dev", "DEV", "The TAP of the segment.", Words.LinkNameAllowed);
+    public Setting Device { get; } = new Setting("--dev", "DEV", "The TAP of the segment.", Words.LinkNameAllowed).Suggesting(SocketFile.Devices);
 
     /// <summary>Which socket.</summary>
     public Setting Socket { get; } = new("--socket", "PATH", "Unix socket of the VTEP. [/run/sleeve/DEV.sock]", Words.SocketPathAllowed);

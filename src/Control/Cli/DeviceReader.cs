@@ -5,8 +5,8 @@ using Sleeve.DataPlane.Wire;
 
 namespace Sleeve.Control.Cli;
 
-/// <summary>A segment as it was read, and where its remotes stand.</summary>
-internal sealed record ReadDevice(UpSegment Segment, IReadOnlyList<Given<InternetAddress>> Remotes);
+/// <summary>A segment as it was read, and where its remotes and its flow label stand.</summary>
+internal sealed record ReadDevice(UpSegment Segment, IReadOnlyList<Given<InternetAddress>> Remotes, Given<string>? FlowLabel);
 
 /// <summary>
 /// Reads which segments there are, and each of them: from DEV[:VNI] of the command line or from the <c>segments</c> of a configuration file.

@@ -11,7 +11,9 @@ internal static class ExplainCommand
     private const string SubjectAllowed = "a MAC, an IP address, a frame in hexadecimal, or a file of frames (.pcap, .pcapng)";
 
     private static readonly Argument<string[]> Subjects = new("DEV WHAT") { Description = "The TAP of the segment, then " + SubjectAllowed + ".", HelpName = "DEV MAC|IP|HEX|FILE", Arity = ArgumentArity.ZeroOrMore };
-    private static readonly Setting From = new("--from", "WHERE", "Where it would come from: the TAP, or a VTEP by its address. [tap]", "tap, or the address of a VTEP");
+    private static readonly Setting From = new Setting(
+        "--from", "WHERE", "Where it would come from: the TAP, a VTEP by its address, or the underlay, in whole packets. [tap]", "tap, underlay, or the address of a VTEP")
+        .Suggesting(static () => [ExplainRoutes.Tap, ExplainRoutes.Underlay]);
     private static readonly Setting Socket = new("--socket", "PATH", "Unix socket of the VTEP. [/run/sleeve/DEV.sock]", Words.SocketPathAllowed);
     private static readonly Option<bool> Json = new("--json", "-j") { Description = "Print JSON.", Arity = ArgumentArity.Zero };
 
@@ -19,6 +21,7 @@ internal static class ExplainCommand
     public static Command Create()
     {
         var explain = new Command("explain", "Say what would happen to a frame, stage by stage, without sending, counting or learning.") { Subjects, From.Option, Socket.Option, Json };
+        Subjects.CompletionSources.Add(static _ => SocketFile.Devices());
         explain.WithExamples("""
             Examples:
               sleeve explain vx0 02:00:00:00:00:02                    a frame of the TAP to that MAC
@@ -26,6 +29,9 @@ internal static class ExplainCommand
               sleeve explain vx0 --from 192.0.2.2 02:00:00:00:00:02   a frame of that MAC from a VTEP
               sleeve explain vx0 frames.pcapng --json                 each frame of a file
               sleeve explain vx0 ffffffffffff0200000000010806…        a whole frame, with its source port
+              sleeve explain vx0 --from underlay eth0.pcap            VXLAN packets as eth0 saw them, outer headers and all
+
+            With --from VTEP, too, a frame that is a whole packet to the VTEP's UDP port is taken for one: its sender, TOS and VXLAN header count.
 
             The workers' own code decides, over the tables as they are now, so that it cannot say anything else than what would happen.
             """);
@@ -35,7 +41,7 @@ internal static class ExplainCommand
             if (words.Length < 1) reader.Refuse($"DEV: missing; it must be {Words.LinkNameAllowed}");
             if (words.Length < 2) reader.Refuse($"WHAT: missing; it must be {SubjectAllowed}");
             foreach (var surplus in words.Skip(2)) reader.Refuse($"{surplus}: not expected here");
-            var from = reader.Read<string>(From, ReadFrom, "tap");
+            var from = reader.Read<string>(From, ReadFrom, ExplainRoutes.Tap);
             var path = reader.Read<string?>(Socket, Words.SocketPath!, null) ?? SocketFile.Of(words.FirstOrDefault() ?? "");
             if (words.Length < 2) return null;
             var requests = Read(words[0], words[1], from, reader);
@@ -78,7 +84,7 @@ internal static class ExplainCommand
         if (TryReadHex(subject, out var frame)) return [new ExplainRequestJson(device, from, null, null, frame)];
         try
         {
-            return [.. PacketFile.Read(subject).Select(each => new ExplainRequestJson(device, from, null, null, each))];
+            return [.. PacketFile.Read(subject, takesIp: from != ExplainRoutes.Tap).Select(each => new ExplainRequestJson(device, from, null, null, each))];
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException or ArgumentException)
         {
@@ -99,6 +105,6 @@ internal static class ExplainCommand
     private static bool ReadFrom(string text, out string value)
     {
         value = text;
-        return text == "tap" || Words.UnicastAddress(text, out _);
+        return text is ExplainRoutes.Tap or ExplainRoutes.Underlay || Words.UnicastAddress(text, out _);
     }
 }

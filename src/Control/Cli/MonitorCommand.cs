@@ -26,6 +26,7 @@ internal static class MonitorCommand
     {
         var monitor = new Command("monitor", "Show what happens, as it happens, until Ctrl-C.") { WordsArgument };
         Device.AddTo(monitor, isRead: true);
+        WordsArgument.CompletionSources.Add(static _ => SocketFile.Devices().Concat(EventRoutes.Kinds.Keys));
         monitor.WithExamples("""
             Examples:
               sleeve monitor                         every event of every VTEP on this host

@@ -31,6 +31,10 @@ internal static class OuterSettings
         FlowLabel = reader.Read(FlowLabel, static (string text, out int value) => TryNumberOrInherit(text, 0xFFFFF, out value), 0),
     };
 
+    /// <summary>Where a flow label that asks for something stands; null if there is none.</summary>
+    public static Given<string>? FindFlowLabel(SettingReader reader, OuterOptions read) =>
+        read.FlowLabel != 0 && reader.ReadGiven<string>(FlowLabel, Words.Text) is [var given, ..] ? given : null;
+
     // A number whose ECN bits are clear.
     private static bool ReadTypeOfService(string text, out int value) =>
         TryNumberOrInherit(text, byte.MaxValue, out value) && (value == OuterOptions.Inherit || (value & CongestionMark.Mask) == 0);

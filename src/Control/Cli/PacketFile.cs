@@ -1,8 +1,9 @@
 using System.Buffers.Binary;
+using Sleeve.DataPlane.Wire;
 
 namespace Sleeve.Control.Cli;
 
-/// <summary>Reads the Ethernet frames of a file as tcpdump and Wireshark write it: pcap, or pcapng (draft-ietf-opsawg-pcapng), of either byte order.</summary>
+/// <summary>Reads the Ethernet frames of a file as tcpdump, Wireshark and <c>sleeve capture</c> write it: pcap, or pcapng (draft-ietf-opsawg-pcapng), of either byte order.</summary>
 internal static class PacketFile
 {
     /// <summary>Frames read of one file, at most.</summary>
@@ -10,47 +11,51 @@ internal static class PacketFile
 
     private const int MaxBytes = 64 << 20;
     private const int Ethernet = 1;
+    private const int EthernetSize = 14;
     private const uint SectionHeader = 0x0A0D0D0A;
 
     /// <summary>Reads a file.</summary>
+    /// <param name="path">Where.</param>
+    /// <param name="takesIp">Take IP packets without a link header too, and put an Ethernet header of zeroes in front.</param>
     /// <exception cref="IOException">It cannot be read, is none of the two, or holds other frames than Ethernet's, or too many.</exception>
-    public static IReadOnlyList<byte[]> Read(string path)
+    public static IReadOnlyList<byte[]> Read(string path, bool takesIp = false)
     {
         if (new FileInfo(path).Length > MaxBytes) throw new IOException($"is longer than {MaxBytes} bytes");
-        return Parse(File.ReadAllBytes(path));
+        return Parse(File.ReadAllBytes(path), takesIp);
     }
 
     /// <summary>Reads the bytes of a file.</summary>
     /// <inheritdoc cref="Read"/>
-    public static IReadOnlyList<byte[]> Parse(ReadOnlySpan<byte> file)
+    public static IReadOnlyList<byte[]> Parse(ReadOnlySpan<byte> file, bool takesIp = false)
     {
         if (file.Length < 24) throw new IOException("is no packet capture: too short");
         var magic = BinaryPrimitives.ReadUInt32LittleEndian(file);
-        if (magic == SectionHeader) return ParseBlocks(file);
+        if (magic == SectionHeader) return ParseBlocks(file, takesIp);
         return magic switch
         {
-            0xA1B2C3D4 or 0xA1B23C4D => ParseRecords(file, isBig: false),
-            0xD4C3B2A1 or 0x4D3CB2A1 => ParseRecords(file, isBig: true),
+            0xA1B2C3D4 or 0xA1B23C4D => ParseRecords(file, isBig: false, takesIp),
+            0xD4C3B2A1 or 0x4D3CB2A1 => ParseRecords(file, isBig: true, takesIp),
             _ => throw new IOException("is no packet capture: it begins as neither pcap nor pcapng does"),
         };
     }
 
-    private static List<byte[]> ParseRecords(ReadOnlySpan<byte> file, bool isBig)
+    private static List<byte[]> ParseRecords(ReadOnlySpan<byte> file, bool isBig, bool takesIp)
     {
-        if ((Read32(file[20..], isBig) & 0x0FFF_FFFF) != Ethernet) throw new IOException("holds other frames than Ethernet's");
+        var link = (int)(Read32(file[20..], isBig) & 0x0FFF_FFFF);
+        if (!IsTaken(link, takesIp)) throw new IOException("holds other frames than Ethernet's");
         var frames = new List<byte[]>();
         for (var rest = file[24..]; rest.Length >= 16;)
         {
             var length = Read32(rest[8..], isBig);
             if (length > rest.Length - 16) throw new IOException("ends inside a frame");
-            Add(frames, rest.Slice(16, (int)length));
+            Add(frames, rest.Slice(16, (int)length), link);
             rest = rest[(16 + (int)length)..];
         }
 
         return frames;
     }
 
-    private static List<byte[]> ParseBlocks(ReadOnlySpan<byte> file)
+    private static List<byte[]> ParseBlocks(ReadOnlySpan<byte> file, bool takesIp)
     {
         const int InterfaceBlock = 1, SimplePacket = 3, EnhancedPacket = 6;
         var frames = new List<byte[]>();
@@ -82,16 +87,28 @@ internal static class PacketFile
 
         void AddOf(uint link, ReadOnlySpan<byte> data, uint captured)
         {
-            if (link >= links.Count || links[(int)link] != Ethernet) throw new IOException("holds other frames than Ethernet's");
+            if (link >= links.Count || !IsTaken(links[(int)link], takesIp)) throw new IOException("holds other frames than Ethernet's");
             if (captured > data.Length) throw new IOException("ends inside a frame");
-            Add(frames, data[..(int)captured]);
+            Add(frames, data[..(int)captured], links[(int)link]);
         }
     }
 
-    private static void Add(List<byte[]> frames, ReadOnlySpan<byte> frame)
+    // LINKTYPE_RAW, _IPV4 and _IPV6.
+    private static bool IsTaken(int link, bool takesIp) => link == Ethernet || (takesIp && link is (101 or 228 or 229));
+
+    private static void Add(List<byte[]> frames, ReadOnlySpan<byte> frame, int link)
     {
         if (frames.Count == MaxFrames) throw new IOException($"holds more than {MaxFrames} frames");
-        frames.Add(frame.ToArray());
+        if (link == Ethernet)
+        {
+            frames.Add(frame.ToArray());
+            return;
+        }
+
+        var whole = new byte[EthernetSize + frame.Length];
+        BinaryPrimitives.WriteUInt16BigEndian(whole.AsSpan(EthernetSize - 2), frame is [var first, ..] && first >> 4 == 6 ? EtherType.IPv6 : EtherType.IPv4);
+        frame.CopyTo(whole.AsSpan(EthernetSize));
+        frames.Add(whole);
     }
 
     private static uint Read32(ReadOnlySpan<byte> at, bool isBig) => isBig ? BinaryPrimitives.ReadUInt32BigEndian(at) : BinaryPrimitives.ReadUInt32LittleEndian(at);

@@ -37,6 +37,13 @@ internal sealed class Setting
     /// <summary>Whether it may be given more than once.</summary>
     public bool IsRepeatable { get; }
 
+    /// <summary>Says which values a shell may complete; asked when it does.</summary>
+    public Setting Suggesting(Func<IEnumerable<string>> values)
+    {
+        Option.CompletionSources.Add(_ => values());
+        return this;
+    }
+
     /// <summary>An option without a value.</summary>
     public static Option<bool> Flag(string name, string description) =>
         new(name) { Description = description, Arity = ArgumentArity.Zero };

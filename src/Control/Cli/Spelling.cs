@@ -77,14 +77,17 @@ internal static class Spelling
         return [.. respelled];
     }
 
-    private static Command? Child(Command command, string word) => command.Subcommands.FirstOrDefault(child => child.Name == word || child.Aliases.Contains(word));
+    /// <summary>The command below another that a word names.</summary>
+    internal static Command? Child(Command command, string word) => command.Subcommands.FirstOrDefault(child => child.Name == word || child.Aliases.Contains(word));
 
-    private static Option? Find(Command command, string word) =>
+    /// <summary>The option of a command that a word names, with its dashes or as iproute2 spells it.</summary>
+    internal static Option? Find(Command command, string word) =>
         command.Options.FirstOrDefault(option => Names(option).Any(name => IsNamed(name, word)) && !IsBuiltIn(command, option.Name));
 
     private static bool IsNamed(string name, string word) => name == word || (name.StartsWith("--", StringComparison.Ordinal) && name.AsSpan(2).SequenceEqual(word));
 
-    private static IEnumerable<string> Names(Option option) => option.Aliases.Prepend(option.Name);
+    /// <summary>All names of an option.</summary>
+    internal static IEnumerable<string> Names(Option option) => option.Aliases.Prepend(option.Name);
 
     private static bool IsDashedOption(Command command, string word) =>
         IsBuiltIn(command, word) || (word.StartsWith('-') && Find(command, word.Split('=', ':')[0]) is not null);

@@ -149,7 +149,7 @@ internal static class UpCommand
             PathMtu = PathMtuSettings.Read(reader),
             Socket = reader.Read<string?>(Socket, Words.SocketPath!, null),
         };
-        RefuseContradictions(reader, options);
+        RefuseContradictions(reader, options, devices);
         if (reader.Errors.Count > 0) options = null;
         return reader.Errors;
     }
@@ -193,7 +193,7 @@ internal static class UpCommand
         var stations = new HashSet<MacAddress>();
         foreach (var entry in entries)
             if (entry.Value.Mac is { IsGroup: false, IsZero: false } mac && !stations.Add(mac)) reader.Refuse($"{entry.Name} {mac}: given twice; a station is behind one VTEP");
-        return new ReadDevice(segment, [.. groups, .. remotes, .. entries.Where(static entry => !entry.Value.Destination.IsUnspecified).Select(static entry => new Given<InternetAddress>(entry.Value.Destination, entry.Name))]);
+        return new ReadDevice(segment, [.. groups, .. remotes, .. entries.Where(static entry => !entry.Value.Destination.IsUnspecified).Select(static entry => new Given<InternetAddress>(entry.Value.Destination, entry.Name))], OuterSettings.FindFlowLabel(reader, shared.Outer));
     }
 
     private static InternetAddress LocalOrFamily(SettingReader reader, InternetAddress local, IReadOnlyList<Given<InternetAddress>> remotes)
@@ -211,10 +211,10 @@ internal static class UpCommand
         return isGiven ? local : isIPv4 ? InternetAddress.AnyIPv4 : InternetAddress.AnyIPv6;
     }
 
-    private static void RefuseContradictions(SettingReader reader, UpOptions options)
+    private static void RefuseContradictions(SettingReader reader, UpOptions options, IReadOnlyList<ReadDevice> devices)
     {
-        if (options.Vtep.Local.IsIPv4 && options.Devices.Any(static device => device.Segment.Outer.FlowLabel != 0))
-            reader.Refuse("--flowlabel: only IPv6 has flow labels, and this underlay is IPv4");
+        foreach (var label in devices.Select(static device => device.FlowLabel).OfType<Given<string>>().Where(_ => options.Vtep.Local.IsIPv4))
+            reader.Refuse($"{label}: only IPv6 has flow labels, and this underlay is IPv4; must be 0, or left out");
         GroupSettings.RefuseContradictions(reader, options);
         if (options.Devices.Count <= 1) return;
         foreach (var setting in (ReadOnlySpan<Setting>)[Mac, TapDescriptor, Address])

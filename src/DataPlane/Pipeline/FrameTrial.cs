@@ -65,12 +65,21 @@ public sealed class FrameTrial
     /// <param name="datagram">VXLAN header and frame, at most <see cref="FrameBatch.MaxFrameSize"/> bytes.</param>
     /// <param name="sender">Its source address.</param>
     /// <param name="nowMilliseconds">The clock of the tables.</param>
-    public TrialOutcome Receive(Segment segment, ReadOnlySpan<byte> datagram, InternetAddress sender, long nowMilliseconds)
+    /// <param name="typeOfService">TOS or traffic class of its outer header.</param>
+    /// <returns>What came of it; if no segment is asked for (its header is cut off, has no VNI or another), that is counted too.</returns>
+    public TrialOutcome Receive(Segment segment, ReadOnlySpan<byte> datagram, InternetAddress sender, long nowMilliseconds, byte typeOfService = 0)
     {
         var port = Begin(segment);
         _in.SetPorts([port]);
-        _underlay.Feed(datagram, sender);
+        _in.Unassigned.LastDrop = null;
+        _underlay.Feed(datagram, sender, typeOfService);
         _in.Run(nowMilliseconds);
+        if (_in.Unassigned.LastDrop is { } reason)
+        {
+            port.Counters.Count(Counter.DatagramsReceived);
+            port.Counters.DropIn(reason);
+        }
+
         return End(port);
     }
 
@@ -118,12 +127,14 @@ public sealed class FrameTrial
     {
         private byte[]? _datagram;
         private InternetAddress _sender;
+        private byte _typeOfService;
 
         public List<TrialCopy> Copies { get; } = [];
 
         public byte[] Payload { get; private set; } = [];
 
-        public void Feed(ReadOnlySpan<byte> datagram, InternetAddress sender) => (_datagram, _sender) = (datagram.ToArray(), sender);
+        public void Feed(ReadOnlySpan<byte> datagram, InternetAddress sender, byte typeOfService) =>
+            (_datagram, _sender, _typeOfService) = (datagram.ToArray(), sender, typeOfService);
 
         public void Clear()
         {
@@ -138,6 +149,7 @@ public sealed class FrameTrial
             ref var frame = ref batch.Add(_datagram.Length);
             frame.Offset -= VxlanHeader.Size;
             frame.Sender = _sender;
+            frame.OuterTypeOfService = _typeOfService;
             _datagram = null;
         }
 

@@ -146,6 +146,8 @@ public sealed class ConfigFileTests : IDisposable
     [InlineData("local: 192.0.2.1\nsegments:\n  - {ifname: a, vni: 1, remote: 192.0.2.1}\n", "FILE:3: remote 192.0.2.1: is the --local address; must be another VTEP")]
     [InlineData("local: 192.0.2.1\nsegments:\n  - {ifname: a, vni: 1, mtu: 1279, address: 'fd00::1/64'}\n", "FILE:3: mtu 1279: must be at least 1280 for an IPv6 --address (RFC 8200, section 5)")]
     [InlineData("local: 192.0.2.1\nsegments:\n  - {ifname: a, vni: 1, learning: true, nolearning: true}\n", "FILE:3: learning --nolearning: contradict each other; only one is allowed")]
+    [InlineData("local: 192.0.2.1\nsegments:\n  - ifname: a\n    vni: 1\n    flowlabel: 0x12\n  - {ifname: b, vni: 2, flowlabel: 0}\n", "FILE:5: flowlabel 0x12: only IPv6 has flow labels, and this underlay is IPv4; must be 0, or left out")]
+    [InlineData("local: 192.0.2.1\nflowlabel: inherit\nsegments:\n  - {ifname: a, vni: 1}\n  - {ifname: b, vni: 2}\n", "FILE:2: flowlabel inherit: only IPv6 has flow labels, and this underlay is IPv4; must be 0, or left out")]
     [InlineData("local: 192.0.2.1\nsegments:\n  - {ifname: a, vni: 1, bridge: a}\n", "FILE:3: bridge a: cannot be the device itself")]
     [InlineData("local: 192.0.2.1\nsegments:\n  - {ifname: a, vni: 1, fdb: ['02:00:00:00:00:01 dst 192.0.2.2', '02:00:00:00:00:01 dst 192.0.2.3']}\n", "FILE:3: fdb 02:00:00:00:00:01: given twice; a station is behind one VTEP")]
     public void What_is_wrong_is_one_line(string text, string error)

@@ -30,6 +30,21 @@ public class PacketFileTests
     [InlineData(PcapngBig)]
     public void Frames_are_read(string hex) => Assert.Equal([[0xAA, 0xBB, 0xCC], [0xDD]], PacketFile.Parse(Bytes(hex)));
 
+    [Fact]
+    public void Packets_without_a_link_header_get_one_of_zeroes_if_they_are_asked_for()
+    {
+        var raw = Bytes(PcapLittle);
+        (raw[20], raw[40]) = (101, 0x60);
+        Assert.Throws<IOException>(() => PacketFile.Parse(raw));
+        Assert.Equal([[.. new byte[12], 0x86, 0xDD, 0x60, 0xBB, 0xCC], [.. new byte[12], 0x08, 0x00, 0xDD]], PacketFile.Parse(raw, takesIp: true));
+        // LINKTYPE_IPV4 is one too, Linux cooked capture none.
+        var mixed = Bytes(PcapngLittle);
+        mixed[28 + 8] = 228;
+        Assert.Equal(17, PacketFile.Parse(mixed, takesIp: true)[0].Length);
+        mixed[28 + 8] = 113;
+        Assert.Throws<IOException>(() => PacketFile.Parse(mixed, takesIp: true));
+    }
+
     [Theory]
     [InlineData(PcapLittle)]
     [InlineData(PcapngBig)]

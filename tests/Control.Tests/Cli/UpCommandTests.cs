@@ -66,7 +66,7 @@ public class UpCommandTests
     [InlineData(Good + " --ttl 256", "--ttl 256: must be auto, inherit or 1 to 255 (0 means auto)")]
     [InlineData(Good + " --ttl -1", "--ttl -1: must be auto, inherit or 1 to 255 (0 means auto)")]
     [InlineData(Good + " --df 1", "--df 1: must be unset, set or inherit")]
-    [InlineData(Good + " --flowlabel 5", "--flowlabel: only IPv6 has flow labels, and this underlay is IPv4")]
+    [InlineData(Good + " --flowlabel 5", "--flowlabel 5: only IPv6 has flow labels, and this underlay is IPv4; must be 0, or left out")]
     [InlineData("vx0 --vni 100 --local 2001:db8::1 --flowlabel 1048576", "--flowlabel 1048576: must be inherit or 0 to 1048575, also as 0x…")]
     [InlineData("vx0 --vni 100 --local 2001:db8::1 --flowlabel 0xFFFFFFFF", "--flowlabel 0xFFFFFFFF: must be inherit or 0 to 1048575, also as 0x…")]
     [InlineData(Good + " --admit all", "--admit all: must be peers or any")]

@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using Sleeve.DataPlane.Buffers;
 using Sleeve.DataPlane.Forwarding;
+using Sleeve.DataPlane.Interop;
 using Sleeve.DataPlane.Pipeline;
 using Sleeve.DataPlane.Tests.Forwarding;
 using Sleeve.DataPlane.Wire;
@@ -20,6 +21,7 @@ public sealed class ZeroAllocationTests
 
     private static readonly byte[] Tcp = Craft.Ethernet(There, Here, 0x0800, Craft.IPv4(HereIp, ThereIp, 6, Craft.Tcp(1, 2, Craft.Fill(1000))));
     private static readonly byte[] Broadcast = Craft.Ethernet(Craft.Broadcast, Here, 0x88B5, Craft.Fill(46));
+    private static readonly byte[] Short = Broadcast[..13];
     private static readonly byte[] WhoHas = Craft.Ethernet(Craft.Broadcast, Here, 0x0806, Craft.Arp(1, Here, HereIp, 0, ThereIp));
 
     private static readonly byte[] Solicitation = Craft.Ethernet(0x3333_FF00_0002, Here, 0x86DD, Craft.Solicitation(
@@ -269,5 +271,73 @@ public sealed class ZeroAllocationTests
         var received = host.Segment.Remotes.All.Sum(remote => remote.Counters.DatagramsReceived);
         var sent = host.Segment.Remotes.All.Sum(remote => remote.Counters.DatagramsSent);
         Assert.Equal((host.Counters[Counter.DatagramsReceived], host.Counters[Counter.DatagramsSent]), (received, sent));
+    }
+
+    // ---- with a capture on ----
+
+    // The seams of a worker that is captured from, as TapPort and UdpUnderlay have them.
+    private sealed class CapturedTap(ITap tap, CaptureRing ring) : ITap
+    {
+        public bool TakesSuperFrames => tap.TakesSuperFrames;
+
+        public bool TakesUdpSuperFrames => tap.TakesUdpSuperFrames;
+
+        public void Receive(FrameBatch batch) => tap.Receive(batch);
+
+        public TapStatus Send(FrameBatch batch, in Frame frame, ReadOnlySpan<SlabSlice> more)
+        {
+            ring.AddToTap(Segments.OwnVni.Value, batch, frame, more);
+            return tap.Send(batch, frame, more);
+        }
+    }
+
+    private sealed class CapturedUnderlay(IUnderlay underlay, CaptureRing ring, SourcePorts ports) : IUnderlay
+    {
+        public void Receive(FrameBatch batch) => underlay.Receive(batch);
+
+        public void Send(DatagramBatch batch)
+        {
+            underlay.Send(batch);
+            ring.AddSent(batch, ports);
+        }
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void A_capture_allocates_nothing_on_either_path_whether_it_is_read_or_full(bool isRead)
+    {
+        using var host = MakeHost(2, 3);
+        host.Tap.TakesSuperFrames = host.Tap.TakesUdpSuperFrames = true;
+        using var ports = new SourcePorts(new VtepOptions { Local = InternetAddress.FromIPv4(0x7F00_0001) });
+        var ring = new CaptureRing(CaptureSession.NowNanoseconds, only: null, int.MaxValue, InternetAddress.FromIPv4(0x7F00_0001), 4789);
+        var port = new SegmentPort(host.Segment, new CapturedTap(host.Tap, ring), host.Counters);
+        var encapsulation = new EncapsulationPath(new CapturedUnderlay(host.Underlay, ring, ports), Host.Key);
+        host.Decapsulation.SetPorts([port]);
+        encapsulation.SetCapture(ring);
+        host.Decapsulation.SetCapture(ring);
+
+        var facts = FactsOf(isTcp: true, isIPv6: false, isTagged: false);
+        var super = FlowFrame(true, false, false, 10 * SegmentSize);
+        byte[][] parts = [.. Enumerable.Range(0, 8).Select(i => Craft.Vxlan(100, FlowFrame(true, false, false, SegmentSize, i * SegmentSize)))];
+        var noVni = Craft.Vxlan(100, Tcp, flags: 0);
+        var sender = Segments.Address(2);
+        var seen = 0L;
+        AssertNothingAllocated(() =>
+        {
+            // Known, flooded, answered, cut, dropped; merged, and dropped again.
+            for (var i = 0; i < FrameBatch.DefaultCapacity; i++) host.Tap.Feed((i % 5) switch { 0 => Tcp, 1 => Broadcast, 2 => WhoHas, 3 => super, _ => Short }, i % 5 == 3 ? facts : default);
+            if (encapsulation.Run(port) != FrameBatch.DefaultCapacity) throw new InvalidOperationException("slots are missing");
+            for (var i = 0; i < FrameBatch.DefaultCapacity; i++) host.Underlay.Feed(i % 9 == 8 ? noVni : parts[i % 9], sender);
+            if (host.Decapsulation.Run(0) != FrameBatch.DefaultCapacity) throw new InvalidOperationException("slots are missing");
+            while (isRead && ring.TryRead(out var packet))
+            {
+                seen += packet.Bytes.Length;
+                ring.Free();
+            }
+        });
+        Assert.True(isRead ? seen > Frames * 100L : ring.Lost > Frames);
+        Assert.True(host.Counters[Counter.SuperFramesMerged] > 0 && host.Counters[Counter.SuperFramesCut] > 0 && host.Counters[Counter.Proxied] > 0);
+        Assert.True(host.Counters.DropsOut(DropReason.Truncated) > 0 && host.Decapsulation.Unassigned.DropsIn(DropReason.NoVniFlag) > 0);
     }
 }

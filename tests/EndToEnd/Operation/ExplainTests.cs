@@ -137,7 +137,7 @@ public sealed class ExplainTests(ITestOutputHelper output) : ConformanceTest(out
         Assert.All(document.RootElement.EnumerateArray(), static each => Assert.Equal("sent", each.GetProperty("outcome").GetString()));
         File.Delete(file);
 
-        foreach (var (words, error) in new[] { ("", "DEV: missing"), ("vx0", "WHAT: missing"), ("vx0 /nowhere.pcap", "/nowhere.pcap: "), ("vx0 02:00:00:00:00:01 --from 224.0.0.1", "--from 224.0.0.1: must be tap, or the address of a VTEP") })
+        foreach (var (words, error) in new[] { ("", "DEV: missing"), ("vx0", "WHAT: missing"), ("vx0 /nowhere.pcap", "/nowhere.pcap: "), ("vx0 02:00:00:00:00:01 --from 224.0.0.1", "--from 224.0.0.1: must be tap, underlay, or the address of a VTEP") })
         {
             var outcome = SleeveProgram.Run(stage.D, $"explain {words}");
             Assert.Equal(2, outcome.ExitCode);
@@ -145,6 +145,135 @@ public sealed class ExplainTests(ITestOutputHelper output) : ConformanceTest(out
         }
 
         Assert.Equal(1, SleeveProgram.Run(stage.D, $"explain {stage.Dut.Device} --from fd00::1 192.0.2.1").ExitCode);
+    }
+
+    [SkippableFact]
+    public void Outer_TOS_TTL_and_DF_are_those_that_are_sent()
+    {
+        DiffersFromKernel();
+        var stage = Given(with: static options => options with { Outer = "tos inherit ttl inherit df inherit" });
+        using var capture = new Capture(stage.D, Host.UnderlayDevice);
+        byte[][] frames =
+        [
+            Frames.IpFrame(Unknown, Local, isIpv6: false, typeOfService: 0xBA, timeToLive: 33, dontFragment: true), Frames.IpFrame(Unknown, Local, isIpv6: false, typeOfService: 0x03, timeToLive: 7),
+            Frames.IpFrame(Unknown, Local, isIpv6: true, typeOfService: 0x49, timeToLive: 44), Frames.Unique(Unknown, Local),
+        ];
+        var said = frames.Select(frame => Explain(stage, Convert.ToHexStringLower(frame))).ToArray();
+        foreach (var frame in frames) stage.Port.Send(frame);
+        var sent = OuterPacket.InOrderOf(frames, capture.WaitFor(frames.Length, packet => packet.Source.Equals(stage.D.Address)));
+        for (var i = 0; i < frames.Length; i++)
+        {
+            var copy = said[i].GetProperty("copies")[0];
+            Assert.Equal((sent[i].TypeOfService, sent[i].TimeToLive, sent[i].DontFragment), (copy.GetProperty("tos").GetByte(), copy.GetProperty("ttl").GetByte(), copy.GetProperty("df").GetBoolean()));
+            Assert.Contains($"TOS 0x{sent[i].TypeOfService:x2}, TTL {sent[i].TimeToLive}, DF {(sent[i].DontFragment ? "set" : "clear")}", Step(said[i], "outer"), StringComparison.Ordinal);
+        }
+
+        Assert.Equal((0xBA, 33, true), (sent[0].TypeOfService, sent[0].TimeToLive, sent[0].DontFragment));
+    }
+
+    [SkippableFact]
+    public void What_the_path_does_not_take_is_said_and_answered_only_in_words()
+    {
+        DiffersFromKernel();
+        var stage = Given();
+        Wait.Until(() => stage.Stats is not null && SleeveProgram.Run(stage.D, "stats --json").Ok().Contains("\"pmtu\":1500", StringComparison.Ordinal), "the path MTU is known");
+        var (fits, tooLong) = (Big(1450, 0), Big(1451, 0));
+        Assert.DoesNotContain("longer than that", Step(Explain(stage, Convert.ToHexStringLower(fits)), "outer"), StringComparison.Ordinal);
+        Assert.EndsWith("1501 bytes of IP, by u0 (MTU 1500): longer than that, so the kernel fragments", Step(Explain(stage, Convert.ToHexStringLower(tooLong)), "outer"), StringComparison.Ordinal);
+        // With DF its sender is told; where the host routes into the TAP it is sent all the same.
+        var told = Explain(stage, Convert.ToHexStringLower(Big(1451, 0x4000)));
+        Assert.Equal("sent", told.GetProperty("outcome").GetString());
+        Assert.Contains("protocol 1", Step(told, "reply"), StringComparison.Ordinal);
+        Assert.Contains("pmtu_replies + 1", Step(told, "count"), StringComparison.Ordinal);
+        Assert.Equal(0, stage.Stats!.Counter("pmtu_replies"));
+
+        // From a bridge port it is not.
+        stage.D.Run("ip link add br9 type bridge");
+        stage.D.Run($"ip link set {stage.Dut.Device} master br9");
+        Wait.Until(() => Explain(stage, Convert.ToHexStringLower(Big(1451, 0x4000))).GetProperty("drops") is { } drops && drops.GetArrayLength() == 1 && drops[0].GetProperty("reason").GetString() == "exceeds_path_mtu", "a bridge port is noticed");
+
+        byte[] Big(int packet, ushort fragment) => Frames.Ethernet(Unknown, Local, Frames.IPv4, Frames.Ipv4Packet(One, Other, 17, Frames.Udp(One, Other, 7, 8, new byte[packet - 28]), fragment: fragment));
+    }
+
+    [SkippableTheory]
+    [InlineData(System.Net.Sockets.AddressFamily.InterNetwork)]
+    [InlineData(System.Net.Sockets.AddressFamily.InterNetworkV6)]
+    public void A_whole_packet_of_the_underlay_is_explained_with_its_outer_mark_and_header(System.Net.Sockets.AddressFamily family)
+    {
+        DiffersFromKernel();
+        var stage = Given(peers: 2, with: static options => options with { Gbp = "1", GbpAccept = "0,10-19" }, family: family);
+        using var capture = new Capture(stage.D, Host.UnderlayDevice);
+        // The real thing, and afterwards what is said of the same packet.
+        foreach (var (outer, inner, policy, outcome, drop, stage2, text) in new[]
+        {
+            (0, 0, 0u, "delivered", "", "policy", "group 0 is one of --gbp-accept"),
+            (3, 0, 0u, "dropped", "ecn_contradiction", "ecn", "outer CE, inner Not-ECT: a contradiction (RFC 6040, section 4.2)"),
+            (3, 2, 0u, "delivered", "", "ecn", "outer CE, inner ECT(0): the frame becomes CE"),
+            (1, 2, 0u, "delivered", "", "ecn", "outer ECT(1), inner ECT(0): the frame becomes ECT(1)"),
+            (2, 0, 0u, "delivered", "", "count", "ecn_unexpected + 1"),
+            (0, 0, 9u, "dropped", "policy_denied", "policy", "group 9 is not one of --gbp-accept"),
+            (0, 0, 0x48_000Au, "delivered", "", "learn", "not at all: the D bit says so"),
+            (0, 0, 0x08_0009u, "delivered", "", "policy", "group 9 is not looked at: the A bit says that policy was applied"),
+        })
+        {
+            var frame = Frames.IpFrame(Local, Remote, isIpv6: false, (byte)(0xB8 | inner));
+            var datagram = Frames.Vxlan(100, frame, policy == 0 ? (byte)0x08 : (byte)0x88);
+            (datagram[1], datagram[2], datagram[3]) = ((byte)(policy >> 16), (byte)(policy >> 8), (byte)policy);
+            stage.B.SetTypeOfService((byte)(0x20 | outer));
+            var before = drop == "" ? 0 : stage.Stats!.Drops(drop.Replace("_", "", StringComparison.Ordinal));
+            stage.B.Send(datagram, stage.D.Address);
+            byte[]? packet = null;
+            Wait.Until(() => (packet = capture.Packets.Select(static each => each.Bytes).FirstOrDefault(bytes => bytes.AsSpan().IndexOf(frame) >= 0)) is not null, "the packet arrives");
+            if (drop != "") Wait.Until(() => stage.Stats!.Drops(drop.Replace("_", "", StringComparison.Ordinal)) == before + 1, drop);
+
+            // Its own sender counts, whoever is named.
+            foreach (var from in new[] { "underlay", $"{stage.B.Address}", $"{stage.A.Address}" })
+            {
+                var said = Explain(stage, $"{Convert.ToHexStringLower(packet!)} --from {from}");
+                Assert.Equal((outcome, $"{stage.B.Address}"), (said.GetProperty("outcome").GetString(), said.GetProperty("from").GetString()));
+                Assert.Equal(text, Step(said, stage2));
+                Assert.Equal(drop == "" ? [] : [drop], said.GetProperty("drops").EnumerateArray().Select(static each => each.GetProperty("reason").GetString()!));
+            }
+        }
+    }
+
+    [SkippableFact]
+    public void Captures_of_the_underlay_are_explained_packet_by_packet()
+    {
+        DiffersFromKernel();
+        var stage = Given(peers: 2, flood: 1);
+        var folder = Directory.CreateTempSubdirectory("explain-").FullName;
+        var (pcap, own) = (Path.Combine(folder, "u0.pcap"), Path.Combine(folder, "own.pcapng"));
+        var sleeve = stage.D.Start([.. SleeveProgram.Words, "capture", "any", "in", "outer", "-w", own]);
+        sleeve.WaitForText("capturing", TimeSpan.FromSeconds(20));
+        using (var capture = new Capture(stage.D, Host.UnderlayDevice))
+        {
+            var known = Frames.Unique(Local, Remote);
+            stage.SendFrom(stage.A, known);
+            stage.Port.ReceiveUntil(known);
+            stage.A.SetTypeOfService(3);
+            stage.SendFrom(stage.A, Frames.IpFrame(Local, Remote, isIpv6: false));
+            stage.A.SetTypeOfService(0);
+            stage.SendFrom(stage.B, Frames.Unique(Local, Remote));
+            stage.A.Send(Frames.Vxlan(101, Frames.Unique(Local, Remote)), stage.D.Address);
+            stage.A.Send(Frames.Vxlan(100, Frames.Unique(Local, Remote), flags: 0), stage.D.Address);
+            capture.WaitFor(5, static packet => packet.DestinationPort == 4789);
+            capture.WritePcap(pcap);
+        }
+
+        sleeve.Signal(LibC.SIGINT);
+        Assert.True(sleeve.WaitForExit(TimeSpan.FromSeconds(20)));
+        foreach (var file in new[] { pcap, own })
+        {
+            using var document = JsonDocument.Parse(SleeveProgram.Run(stage.D, $"explain {stage.Dut.Device} --from underlay {file} --json").Ok());
+            var said = document.RootElement.EnumerateArray().Where(static each => each.GetProperty("outcome").GetString() != "ignored")
+                .Select(static each => each.GetProperty("outcome").GetString() + string.Concat(each.GetProperty("drops").EnumerateArray().Select(static drop => $" {drop.GetProperty("reason").GetString()}")));
+            Assert.Equal(["delivered", "dropped ecn_contradiction", "dropped unknown_vtep", "dropped unknown_vni", "dropped no_vni_flag"], said);
+        }
+
+        Assert.Equal("ignored", Explain(stage, $"{Convert.ToHexStringLower(Frames.Unique(Local, Remote))} --from underlay").GetProperty("outcome").GetString());
+        Assert.Equal(1, SleeveProgram.Run(stage.D, $"explain {stage.Dut.Device} --from underlay {Remote}").ExitCode);
+        Directory.Delete(folder, recursive: true);
     }
 
     private static void AssertDrops(Stage stage, UnderlayPeer peer, byte[] frame, string reason)
