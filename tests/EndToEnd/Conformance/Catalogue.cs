@@ -80,7 +80,7 @@ internal static class Catalogue
             new("FD02", "M static", "add again, replace, append, del", "refused, moved, no second remote, gone"),
             new("FD03", "IPv4 VTEP", "an IPv6 remote added", "refused"),
             new("FD04", "multicast MAC behind A and B", "a frame to it", "to A and B, not to the default destinations"),
-            new("FD05", "M static behind A via an interface; A via two interfaces by default; an interface that goes", "a frame", "leaves by the interface named, by each, not at all", "the same, and counted as no_interface", "Counted by reason."),
+            new("FD05", "M static behind A via an interface; A via two interfaces by default; an interface that goes", "a frame", "leaves by the interface named; by each; not at all over IPv4, by another over IPv6", "the same, but over IPv6 not at all either, counted as no_interface", "Who names an interface means it."),
         ]),
         ("Source ports",
         [
