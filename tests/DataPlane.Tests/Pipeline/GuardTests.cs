@@ -158,9 +158,15 @@ public class GuardTests
         var datagram = Craft.Vxlan(100, Request());
         Round();
         Round();
-        var before = GC.GetAllocatedBytesForCurrentThread();
-        for (var i = 0; i < 500; i++) Round();
-        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+        // The runtime itself may do something once, such as to compile a method again; the path would do it every time.
+        Assert.Contains(0, Enumerable.Range(0, 3).Select(_ => AllocatedBy(500)));
+
+        long AllocatedBy(int rounds)
+        {
+            var before = GC.GetAllocatedBytesForCurrentThread();
+            for (var i = 0; i < rounds; i++) Round();
+            return GC.GetAllocatedBytesForCurrentThread() - before;
+        }
 
         void Round()
         {

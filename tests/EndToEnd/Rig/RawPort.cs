@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Net.Sockets;
 using Sleeve.DataPlane.Wire;
 
 namespace Sleeve.EndToEnd.Rig;
@@ -19,7 +20,22 @@ public sealed class RawPort(Host host, string device) : IDisposable
     }
 
     /// <summary>Sends a frame whose order among frames of other flows does not matter.</summary>
-    public void SendAtOnce(ReadOnlySpan<byte> frame) => _socket.Send(frame);
+    public void SendAtOnce(ReadOnlySpan<byte> frame)
+    {
+        for (var tries = 0; ; tries++)
+        {
+            try
+            {
+                _socket.Send(frame);
+                return;
+            }
+            catch (SocketException full) when (full.SocketErrorCode == SocketError.NoBufferSpaceAvailable && tries < 1000)
+            {
+                // The device's own queue is full: whoever empties it waits for a core.
+                Thread.Sleep(1);
+            }
+        }
+    }
 
     /// <summary>The next frame out of the tunnel, or null.</summary>
     public byte[]? Receive(TimeSpan timeout)
