@@ -60,7 +60,7 @@ public class FramePath
     }
 
     [Benchmark(OperationsPerInvoke = FramesPerBatch)]
-    public int TapToUnderlay() => _encapsulation.Run(_outPort);
+    public int TapToUnderlay() => _encapsulation.Run(_outPort, 0);
 
     [Benchmark(OperationsPerInvoke = FramesPerBatch)]
     public int UnderlayToTap() => _decapsulation.Run(nowMilliseconds: 0);

@@ -66,7 +66,7 @@ public class SuperFrames
     }
 
     [Benchmark(OperationsPerInvoke = Segments * PathBatch)]
-    public int TapToUnderlay() => _encapsulation.Run(_outPort);
+    public int TapToUnderlay() => _encapsulation.Run(_outPort, 0);
 
     [Benchmark(OperationsPerInvoke = Segments * PathBatch)]
     public int UnderlayToTap() => _decapsulation.Run(nowMilliseconds: 0);

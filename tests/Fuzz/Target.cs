@@ -50,7 +50,7 @@ internal sealed class Target
     internal void Encapsulate(params byte[][] frames)
     {
         foreach (var frame in frames) Tap(Vni).Feed(frame);
-        while (_encapsulation.Run(_ports[0]) > 0)
+        while (_encapsulation.Run(_ports[0], 0) > 0)
         {
         }
     }

@@ -61,7 +61,7 @@ internal sealed class SimulatedVtep
     internal SentDatagram[] Encapsulate(SentFrame frame)
     {
         Tap(frame.Vni).Feed(frame.Bytes);
-        _encapsulation.Run(_ports[frame.Vni]);
+        _encapsulation.Run(_ports[frame.Vni], 0);
         return Underlay.Take();
     }
 

@@ -53,7 +53,7 @@ public sealed class EncapsulationPath
     /// <param name="port">The segment.</param>
     /// <param name="nowMilliseconds">The clock.</param>
     /// <returns>Frames taken; fewer than <see cref="FrameBatch.DefaultCapacity"/> when the TAP was emptied.</returns>
-    public int Run(SegmentPort port, long nowMilliseconds = 0)
+    public int Run(SegmentPort port, long nowMilliseconds)
     {
         ArgumentNullException.ThrowIfNull(port);
         _nowMilliseconds = nowMilliseconds;
@@ -153,7 +153,7 @@ public sealed class EncapsulationPath
         if (destinations.Remotes.IsEmpty) return;
         var bytes = _frames.Bytes(frame);
         var length = headers.NetworkOffset + headers.IpLength;
-        if (_pathMtu.Refuses(port, bytes, headers, length, destinations, 1, _nowMilliseconds)) return;
+        if (PathMtuStage.MayConcern(port, length, destinations) && _pathMtu.Refuses(port, bytes, headers, length, destinations, 1, _nowMilliseconds)) return;
         if (port.Segment.Options.MssClamp != 0) PathMtuStage.ClampSegmentSize(port, bytes, headers, destinations.Only, frame.Offload.NeedsChecksum);
         if (frame.Offload.NeedsChecksum && !ChecksumFinisher.TryFinish(bytes, frame.Offload))
         {
@@ -189,7 +189,8 @@ public sealed class EncapsulationPath
         port.Counters.Count(Counter.SuperFramesCut);
         var destinations = Destinations(port, frame, headers, plan.Count);
         if (destinations.Remotes.IsEmpty) return;
-        if (_pathMtu.Refuses(port, bytes, headers, plan.SegmentLength, destinations, plan.Count, _nowMilliseconds)) return;
+        if (PathMtuStage.MayConcern(port, plan.SegmentLength, destinations)
+            && _pathMtu.Refuses(port, bytes, headers, plan.SegmentLength, destinations, plan.Count, _nowMilliseconds)) return;
         var flowHash = FlowHash.Compute(bytes, headers, _hashKey);
         var outer = port.Segment.Outer.Of(bytes, headers); // 5
         foreach (var remote in destinations.Remotes)

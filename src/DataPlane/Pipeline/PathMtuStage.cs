@@ -1,5 +1,6 @@
 using Sleeve.DataPlane.Buffers;
 using Sleeve.DataPlane.Forwarding;
+using Sleeve.DataPlane.Guards;
 using Sleeve.DataPlane.Wire;
 
 namespace Sleeve.DataPlane.Pipeline;
@@ -12,14 +13,16 @@ namespace Sleeve.DataPlane.Pipeline;
 internal sealed class PathMtuStage
 {
     // A sender that listens needs one a connection; a window of one that does not is told a few times too often.
-    private const int RepliesPerSecond = 1000;
-    private const int Burst = 100;
+    private static readonly RateLimit Replies = new(perSecond: 1000, burst: 100);
 
     private readonly FrameBatch _replies = new(capacity: 1);
-    private long _thousandths = Burst * 1000;
-    private long _filledAtMilliseconds;
+    private long _bucket;
 
-    /// <summary>Judges a packet, or the segments of a super-frame.</summary>
+    /// <summary>Whether there is anything to judge, in a few instructions: nearly everything fits.</summary>
+    internal static bool MayConcern(SegmentPort port, int frameLength, ReplicationList destinations) =>
+        destinations.Only is { } only ? only.IsTooLong(frameLength) : port.Segment.Options.Outer.DontFragment != DontFragmentRule.Unset;
+
+    /// <summary>Judges a packet, or the segments of a super-frame, of which <see cref="MayConcern"/> is true.</summary>
     /// <param name="port">Where it came from.</param>
     /// <param name="frame">Its bytes.</param>
     /// <param name="headers">Where its headers stand.</param>
@@ -33,11 +36,11 @@ internal sealed class PathMtuStage
     {
         if (destinations.Only is not { } only)
         {
-            if (port.Segment.Options.Outer.DontFragment != DontFragmentRule.Unset) TellOfMany(port, frame, headers, frameLength, destinations, nowMilliseconds);
+            TellOfMany(port, frame, headers, frameLength, destinations, nowMilliseconds);
             return false;
         }
 
-        if (!only.IsTooLong(frameLength) || !Tells(port, frame, headers, frameLength, only, nowMilliseconds) || !port.Segment.IsBridgePort) return false;
+        if (!Tells(port, frame, headers, frameLength, only, nowMilliseconds) || !port.Segment.IsBridgePort) return false;
         port.Counters.DropOut(DropReason.ExceedsPathMtu, count);
         return true;
     }
@@ -56,7 +59,7 @@ internal sealed class PathMtuStage
         // A tag is not counted, as in the kernel's device: what is too long only for its sake is sent, and fragmented. With DF it would be lost.
         if (port.Segment.Options.Outer.DontFragment == DontFragmentRule.Set) mtu -= headers.NetworkOffset - EthernetFrame.HeaderSize;
         if (frameLength - headers.NetworkOffset <= mtu || !PacketTooBig.IsAnswerable(frame, headers, mtu)) return false;
-        if (MayReply(nowMilliseconds)) Reply(port, frame, headers, mtu);
+        if (Replies.TryTake(ref _bucket, 1, nowMilliseconds)) Reply(port, frame, headers, mtu);
         return true;
     }
 
@@ -88,15 +91,5 @@ internal sealed class PathMtuStage
         _replies.Clear();
         var length = PacketTooBig.Write(_replies.Room(0), frame, headers, mtu);
         if (port.Tap.Send(_replies, _replies.Add(length), []) == TapStatus.Sent) port.Counters.Count(Counter.PmtuReplies);
-    }
-
-    private bool MayReply(long nowMilliseconds)
-    {
-        var passed = Math.Clamp(nowMilliseconds - _filledAtMilliseconds, 0, 1000L * Burst / RepliesPerSecond);
-        _filledAtMilliseconds = nowMilliseconds;
-        _thousandths = Math.Min(_thousandths + (passed * RepliesPerSecond), Burst * 1000);
-        if (_thousandths < 1000) return false;
-        _thousandths -= 1000;
-        return true;
     }
 }

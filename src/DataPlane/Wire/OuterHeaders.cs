@@ -40,7 +40,7 @@ public static class OuterHeaders
             destination[9] = IpProtocol.Udp;
             if (source.IsIPv4) source.Write(destination[12..]);
             if (target.IsIPv4) target.Write(destination[16..]);
-            BinaryPrimitives.WriteUInt16BigEndian(destination[10..], ChecksumOf(destination[..IPv4Size]));
+            BinaryPrimitives.WriteUInt16BigEndian(destination[10..], InternetChecksum.Finish(InternetChecksum.Add(0, destination[..IPv4Size])));
         }
         else
         {
@@ -60,13 +60,4 @@ public static class OuterHeaders
     }
 
     private static ushort Fitting(int length) => length <= ushort.MaxValue ? (ushort)length : (ushort)0;
-
-    // RFC 1071.
-    private static ushort ChecksumOf(ReadOnlySpan<byte> header)
-    {
-        var sum = 0u;
-        for (var i = 0; i < header.Length; i += 2) sum += BinaryPrimitives.ReadUInt16BigEndian(header[i..]);
-        while (sum > ushort.MaxValue) sum = (sum & ushort.MaxValue) + (sum >> 16);
-        return (ushort)~sum;
-    }
 }

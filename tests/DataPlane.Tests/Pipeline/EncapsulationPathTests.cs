@@ -100,9 +100,9 @@ public sealed class EncapsulationPathTests : IDisposable
     {
         _host.FloodTo(2);
         foreach (var i in Enumerable.Range(0, FrameBatch.DefaultCapacity + 1)) _host.Tap.Feed(Flood(46 + i));
-        Assert.Equal(FrameBatch.DefaultCapacity, _host.Encapsulation.Run(_host.Port));
-        Assert.Equal(1, _host.Encapsulation.Run(_host.Port));
-        Assert.Equal(0, _host.Encapsulation.Run(_host.Port));
+        Assert.Equal(FrameBatch.DefaultCapacity, _host.Encapsulation.Run(_host.Port, 0));
+        Assert.Equal(1, _host.Encapsulation.Run(_host.Port, 0));
+        Assert.Equal(0, _host.Encapsulation.Run(_host.Port, 0));
         Assert.Equal([FrameBatch.DefaultCapacity, 1], _host.Underlay.Flushes);
         Assert.Equal(Enumerable.Range(0, 65).Select(i => 8 + 60 + i), _host.Underlay.Sent.Select(datagram => datagram.Bytes.Length));
     }

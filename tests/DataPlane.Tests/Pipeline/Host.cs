@@ -56,7 +56,7 @@ internal sealed class Host : IDisposable
     internal SentDatagram[] Send(params byte[][] frames)
     {
         foreach (var frame in frames) Tap.Feed(frame);
-        while (Encapsulation.Run(Port) > 0)
+        while (Encapsulation.Run(Port, 0) > 0)
         {
         }
 

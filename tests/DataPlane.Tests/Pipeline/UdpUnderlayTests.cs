@@ -72,7 +72,7 @@ public sealed class UdpUnderlayTests : IDisposable
         {
             var frame = Flow(1000 + (i % 20), 10 + i);
             Tap.Feed(frame);
-            Assert.Equal(1, _encapsulation.Run(_port));
+            Assert.Equal(1, _encapsulation.Run(_port, 0));
             Assert.Equal(Craft.Vxlan(100, frame), ReceiveAtOther(out var first));
             Assert.Equal(Craft.Vxlan(300, frame), ReceiveAtOther(out var second));
             Assert.Equal(first, second);
@@ -89,7 +89,7 @@ public sealed class UdpUnderlayTests : IDisposable
     {
         Tap.Feed(Craft.Ethernet(Craft.Broadcast, 1, 0x88B5, Craft.Fill(65_507 - 8 - 14 + 1)));
         Tap.Feed(Craft.Ethernet(Craft.Broadcast, 1, 0x88B5, Craft.Fill(65_507 - 8 - 14)));
-        Assert.Equal(2, _encapsulation.Run(_port));
+        Assert.Equal(2, _encapsulation.Run(_port, 0));
         Assert.Equal(1, _port.Counters.DropsOut(DropReason.TooBig));
         Assert.Equal(65_507, ReceiveAtOther(out _).Length);
     }
@@ -110,7 +110,7 @@ public sealed class UdpUnderlayTests : IDisposable
             Tap.Feed(sent[^1]);
         }
 
-        Assert.Equal(48, _encapsulation.Run(port));
+        Assert.Equal(48, _encapsulation.Run(port, 0));
         Assert.Equal(48, port.Counters[Counter.DatagramsSent]);
         Assert.Null(Balance.Check(port.Counters));
         // The order of a flow stays, whatever is sent together; the headers themselves are looked at on a wire, end to end.
@@ -140,7 +140,7 @@ public sealed class UdpUnderlayTests : IDisposable
         for (var i = 0; i < 20; i++)
         {
             Tap.Feed(Craft.Ethernet(Craft.Broadcast, 1, 0x88B5, Craft.Fill(46)));
-            Assert.Equal(1, _encapsulation.Run(_port));
+            Assert.Equal(1, _encapsulation.Run(_port, 0));
             Assert.Equal(0, _decapsulation.Run(0));
         }
 

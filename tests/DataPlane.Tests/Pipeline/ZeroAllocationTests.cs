@@ -58,7 +58,7 @@ public sealed class ZeroAllocationTests
     {
         for (var i = 0; i < FrameBatch.DefaultCapacity; i++) host.Tap.Feed(frames[i % frames.Length]);
         // All slots came back: a whole batch is taken again.
-        if (host.Encapsulation.Run(host.Port) != FrameBatch.DefaultCapacity) throw new InvalidOperationException("slots are missing");
+        if (host.Encapsulation.Run(host.Port, 0) != FrameBatch.DefaultCapacity) throw new InvalidOperationException("slots are missing");
     });
 
     private static void AssertReceiptAllocatesNothing(Host host, (byte[] Datagram, int Vtep)[] datagrams)
@@ -220,7 +220,7 @@ public sealed class ZeroAllocationTests
             AssertNothingAllocated(() =>
             {
                 for (var i = 0; i < FrameBatch.DefaultCapacity; i++) host.Tap.Feed(i % 2 == 0 ? super : single, i % 2 == 0 ? facts : unfinished);
-                if (host.Encapsulation.Run(host.Port) != FrameBatch.DefaultCapacity) throw new InvalidOperationException("slots are missing");
+                if (host.Encapsulation.Run(host.Port, 0) != FrameBatch.DefaultCapacity) throw new InvalidOperationException("slots are missing");
             });
             Assert.True(host.Counters[Counter.SuperFramesCut] >= Frames / 2);
             Assert.Equal(0, Balance.DropsOut(host.Counters));
@@ -327,7 +327,7 @@ public sealed class ZeroAllocationTests
         {
             // Known, flooded, answered, cut, dropped; merged, and dropped again.
             for (var i = 0; i < FrameBatch.DefaultCapacity; i++) host.Tap.Feed((i % 5) switch { 0 => Tcp, 1 => Broadcast, 2 => WhoHas, 3 => super, _ => Short }, i % 5 == 3 ? facts : default);
-            if (encapsulation.Run(port) != FrameBatch.DefaultCapacity) throw new InvalidOperationException("slots are missing");
+            if (encapsulation.Run(port, 0) != FrameBatch.DefaultCapacity) throw new InvalidOperationException("slots are missing");
             for (var i = 0; i < FrameBatch.DefaultCapacity; i++) host.Underlay.Feed(i % 9 == 8 ? noVni : parts[i % 9], sender);
             if (host.Decapsulation.Run(0) != FrameBatch.DefaultCapacity) throw new InvalidOperationException("slots are missing");
             while (isRead && ring.TryRead(out var packet))
