@@ -11,6 +11,9 @@ internal static class SocketFile
     /// <summary>Directory of the sockets if nothing else is said.</summary>
     public const string Folder = "/run/sleeve";
 
+    /// <summary>The daemon's, for all its segments.</summary>
+    public const string OfDaemon = Folder + "/sleeve" + Extension;
+
     private const string Extension = ".sock";
 
     /// <summary>The socket of a device.</summary>
@@ -18,7 +21,7 @@ internal static class SocketFile
 
     /// <summary>Devices that have a socket, whether or not somebody serves it.</summary>
     public static IReadOnlyList<string> Devices() => Directory.Exists(Folder)
-        ? [.. Directory.EnumerateFiles(Folder, "*" + Extension).Select(static path => Path.GetFileNameWithoutExtension(path)).Order(StringComparer.Ordinal)]
+        ? [.. Directory.EnumerateFiles(Folder, "*" + Extension).Where(static path => path != OfDaemon).Select(static path => Path.GetFileNameWithoutExtension(path)).Order(StringComparer.Ordinal)]
         : [];
 
     /// <summary>Makes room for a socket: its folder, and no left-over in its place.</summary>

@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using Sleeve.Control.Daemon;
 using Sleeve.DataPlane;
 using Sleeve.DataPlane.Pipeline;
 
@@ -14,6 +15,9 @@ internal sealed class VtepState(Vtep vtep, Func<IReadOnlyDictionary<string, Vtep
 
     /// <summary>Its segments by the name of their TAP, as they are now. Ask once an answer.</summary>
     public IReadOnlyDictionary<string, VtepSegment> Segments => segments();
+
+    /// <summary>Makes, changes and removes segments; null where they are those of a command line.</summary>
+    public SegmentKeeper? Keeper { get; init; }
 
     /// <summary>Looks a segment up.</summary>
     public bool TryFind(string device, [NotNullWhen(true)] out VtepSegment? segment) => Segments.TryGetValue(device, out segment);

@@ -21,6 +21,7 @@ internal static class CommandLine
         var root = new RootCommand("A VXLAN tunnel end point in user space: joins VXLAN segments without a kernel module.")
         {
             UpCommand.Create(),
+            DaemonCommand.Create(),
             FdbCommand.Create(),
             NeighCommand.Create(),
             StatsCommand.Create(),

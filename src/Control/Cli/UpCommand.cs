@@ -1,6 +1,5 @@
 using System.CommandLine;
 using Sleeve.Control.Config;
-using Sleeve.Control.Host;
 using Sleeve.Control.Daemon;
 using Sleeve.Control.Up;
 using Sleeve.DataPlane;
@@ -39,6 +38,9 @@ internal static class UpCommand
     /// <summary>Options that have no place in a configuration file.</summary>
     public static IReadOnlyCollection<Option> NotInFile { get; } = [Config.Option];
 
+    /// <summary>Options that have no place in that of the daemon.</summary>
+    public static IReadOnlyCollection<Option> NotInDaemonFile { get; } = [Config.Option, Socket.Option, SegmentSettings.PassedDescriptor];
+
     /// <summary>Makes the command.</summary>
     public static Command Create()
     {
@@ -72,7 +74,7 @@ internal static class UpCommand
             reader = reader.After(file.Top);
         }
 
-        var devices = new DeviceReader(Devices, SegmentSettings.Vni, SegmentSettings.Read).Read(result, reader, file);
+        var devices = new DeviceReader(SegmentSettings.Vni, SegmentSettings.Read).Read(result.GetValue(Devices) ?? [], reader, file);
         options = new UpOptions
         {
             Vtep = VtepSettings.Read(reader, devices, mayBeAlone: false),

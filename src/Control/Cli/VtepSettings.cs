@@ -1,5 +1,4 @@
 using System.CommandLine;
-using Sleeve.Control.Up;
 using Sleeve.DataPlane;
 using Sleeve.DataPlane.Pipeline;
 using Sleeve.DataPlane.Wire;

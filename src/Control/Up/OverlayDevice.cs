@@ -11,11 +11,8 @@ internal enum DeviceLife
     /// <summary>As long as the process, if it was made here.</summary>
     Process,
 
-    /// <summary>Until it is removed, if it was made here.</summary>
+    /// <summary>Until it is removed, if it was made here or by an earlier run.</summary>
     Kept,
-
-    /// <summary>Until it is removed; one that is there was made by an earlier run.</summary>
-    AdoptedAsOurs,
 }
 
 /// <summary>
@@ -28,6 +25,9 @@ internal sealed class OverlayDevice : IDisposable
     /// <summary>Where TAP devices come from.</summary>
     public const string TunPath = "/dev/net/tun";
 
+    /// <summary>Says of a TAP that outlives its process whose it is; on the interface, where it can neither get lost nor be wrong (ip link shows it).</summary>
+    public const string OwnAlias = "made by sleeve";
+
     private const int LeastIPv6Mtu = 1280;
 
     private readonly RouteNetlink _host;
@@ -37,6 +37,7 @@ internal sealed class OverlayDevice : IDisposable
     private readonly List<string> _mended = [];
     private volatile bool _isGone;
     private bool _isNew;
+    private bool _wasThere;
 
     private OverlayDevice(RouteNetlink host, string name)
     {
@@ -74,8 +75,7 @@ internal sealed class OverlayDevice : IDisposable
         {
             device.Open(where, segment.TapDescriptor, queues);
             device.Configure(segment, mtu);
-            if (life != DeviceLife.Process && device.IsMade) device._queues[0].SetPersistent(true);
-            if (life == DeviceLife.AdoptedAsOurs) device.IsMade = true;
+            if (life == DeviceLife.Kept) device.Keep();
             return device;
         }
         catch
@@ -100,6 +100,15 @@ internal sealed class OverlayDevice : IDisposable
         if (Link.IsUp) return;
         _host.SetUp(Link.Index, up: true);
         Undo(() => _host.SetUp(Link.Index, up: false));
+    }
+
+    // In this order: one that is persistent always says whose it is.
+    private void Keep()
+    {
+        if (Link.Alias == OwnAlias) IsMade = true;
+        if (!IsMade) return;
+        if (Link.Alias != OwnAlias) _host.SetAlias(Link.Index, OwnAlias);
+        _queues[0].SetPersistent(true);
     }
 
     /// <summary>Changes what differs between two wishes: MTU, MAC, bridge, addresses.</summary>
@@ -149,6 +158,13 @@ internal sealed class OverlayDevice : IDisposable
         Dispose();
     }
 
+    /// <summary>Ends what could not be brought up: what was new goes, what was there stays, and one that an earlier run made with all that it has.</summary>
+    public void GiveUp()
+    {
+        if (IsMade && _wasThere) Release();
+        else Remove();
+    }
+
     /// <summary>Tells that the interface is gone, so that there is nothing left to undo on it.</summary>
     public void MarkGone() => _isGone = true;
 
@@ -177,7 +193,8 @@ internal sealed class OverlayDevice : IDisposable
         }
 
         Link = _host.GetLink(_name);
-        IsMade = _isNew = existing is null;
+        _wasThere = existing is not null;
+        IsMade = _isNew = !_wasThere;
         // The kernel's vxlan device has no queueing discipline either. A multi-queue TAP would get one for each of 256 queues, some 6 MB, and
         // what they hold back the TAP's own queue would drop.
         if (IsMade) _host.TrySetNoQueue(Link.Index);

@@ -59,6 +59,14 @@ internal sealed record UpSegment
 
     /// <summary>Neighbours that it begins with.</summary>
     public IReadOnlyList<Neighbour> Neighbours { get; init; } = [];
+
+    /// <summary>Whether another asks for the same; lists compare in their order.</summary>
+    public bool Equals(UpSegment? other) => other is not null
+        && Segment == other.Segment && Mtu == other.Mtu && Bridge == other.Bridge && Mac == other.Mac && NetworkNamespace == other.NetworkNamespace && TapDescriptor == other.TapDescriptor
+        && Remotes.SequenceEqual(other.Remotes) && Addresses.SequenceEqual(other.Addresses) && Fdb.SequenceEqual(other.Fdb) && Neighbours.SequenceEqual(other.Neighbours);
+
+    /// <inheritdoc/>
+    public override int GetHashCode() => Segment.GetHashCode();
 }
 
 /// <summary>An FDB entry to begin with.</summary>
