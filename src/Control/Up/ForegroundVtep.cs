@@ -104,7 +104,7 @@ internal sealed class ForegroundVtep : IAsyncDisposable
             [.. _segments.Values.Select(static attached => attached.Segment)], new VtepAddress(_options.Vtep.Local, _options.Vtep.Port), _underlayLink?.Index ?? 0, _options.PathMtu, static () => Vtep.NowMilliseconds,
             fault => _logger.Say($"watching routes failed: path MTUs stay as they are: {fault.Message}"));
         _vtep.Start();
-        _api = await ApiServer.StartAsync(SocketPaths(), new VtepState(_vtep, _segments), _stop.Token);
+        _api = await ApiServer.StartAsync(_options.Api with { Sockets = SocketPaths() }, new VtepState(_vtep, _segments), _logger, _stop.Token);
         await WaitUntilRunningAsync();
         Report();
     }
