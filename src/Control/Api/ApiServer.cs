@@ -1,4 +1,5 @@
 using System.Net.Sockets;
+using System.Text.Json;
 using System.Text.Json.Serialization;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
@@ -58,7 +59,7 @@ internal sealed partial class ApiServer : IAsyncDisposable
         ApiErrors.Use(application, MaxBodyBytes);
         application.Use(next => context => ServeAsync(context, next, logger));
         MapRoutes(application, state);
-        OpenApiDocument.Map(application);
+        OpenApiDocuments.Map(application);
 
         var server = new ApiServer(application, paths);
         // The kernel makes the socket file as Kestrel binds; without group and others from the first moment.
@@ -106,11 +107,12 @@ internal sealed partial class ApiServer : IAsyncDisposable
         {
             // The web's defaults would take an unknown field, a number in quotes and a name in any case.
             json.SerializerOptions.TypeInfoResolverChain.Insert(0, ApiJson.Default);
+            json.SerializerOptions.PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower;
             json.SerializerOptions.UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow;
             json.SerializerOptions.NumberHandling = JsonNumberHandling.Strict;
             json.SerializerOptions.PropertyNameCaseInsensitive = false;
         });
-        OpenApiDocument.AddTo(builder.Services);
+        OpenApiDocuments.AddTo(builder.Services);
         // What a request lacks is an answer like any other, so the reason has to get to where answers are written.
         builder.Services.Configure<RouteHandlerOptions>(static routes => routes.ThrowOnBadRequest = true);
         // Signals belong to the verb that runs the server, not to the web host.

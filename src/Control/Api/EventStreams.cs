@@ -98,7 +98,7 @@ internal sealed class EventStreams : IDisposable
     private static async Task CopyAsync(
         EventReader reader, Func<SegmentEvent, bool> isWanted, ShowEvent show, Action<EventJson, long> write, Action? comment, HttpResponse response, CancellationToken end)
     {
-        write(new EventJson("listening", DateTimeOffset.UtcNow), reader.Position - 1);
+        write(new EventJson("listening", DateTimeOffset.UtcNow), reader.Position);
         await response.BodyWriter.FlushAsync(end);
         var silentSince = Environment.TickCount64;
         while (true)
@@ -108,7 +108,7 @@ internal sealed class EventStreams : IDisposable
             {
                 if (!isWanted(happened)) continue;
                 wrote |= WriteLost(reader, write);
-                write(show(happened), reader.Position - 1);
+                write(show(happened), reader.Position);
                 // Waits for a slow reader, and meanwhile the ring goes on.
                 await response.BodyWriter.FlushAsync(end);
                 wrote = true;
@@ -134,7 +134,7 @@ internal sealed class EventStreams : IDisposable
     private static bool WriteLost(EventReader reader, Action<EventJson, long> write)
     {
         if (reader.TakeLost() is not (> 0 and var lost)) return false;
-        write(new EventJson("lost", DateTimeOffset.UtcNow) { Lost = lost }, reader.Position - 1);
+        write(new EventJson("lost", DateTimeOffset.UtcNow) { Lost = lost }, reader.Position);
         return true;
     }
 
@@ -144,18 +144,18 @@ internal sealed class EventStreams : IDisposable
         response.BodyWriter.Write("\n"u8);
     }
 
-    // An event has the number that the ring gave it. Numbers have no gap as long as somebody listened all the time.
+    // The id of an event is the number of the next. Numbers have no gap as long as somebody listened all the time.
     private (EventReader Reader, bool HasGap) Resume(string lastId)
     {
         if (lastId.Length == 0) return (_ring.Listen(), false);
         var reader = _ring.Listen();
         var prefix = $"{_name}.{_ring.Hearing}-";
         if (!lastId.StartsWith(prefix, StringComparison.Ordinal)
-            || !long.TryParse(lastId.AsSpan(prefix.Length), System.Globalization.NumberStyles.AllowLeadingSign, System.Globalization.CultureInfo.InvariantCulture, out var number)
-            || number < -1 || number >= reader.Position)
+            || !long.TryParse(lastId.AsSpan(prefix.Length), System.Globalization.NumberStyles.None, System.Globalization.CultureInfo.InvariantCulture, out var number)
+            || number > reader.Position)
             return (reader, true);
         // In this order: somebody listens all the time.
-        var resumed = _ring.ListenFrom(number + 1);
+        var resumed = _ring.ListenFrom(number);
         reader.Dispose();
         return (resumed, false);
     }
