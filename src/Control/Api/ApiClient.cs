@@ -1,6 +1,7 @@
 using System.Net.Http.Json;
 using System.Net.Sockets;
 using System.Runtime.CompilerServices;
+using System.Security.Authentication;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using Sleeve.Control.Host;
@@ -15,12 +16,14 @@ internal sealed class ApiClient : IDisposable
     private readonly string _path;
 
     /// <summary>Makes a client of one socket; connects with the first request.</summary>
+    /// <param name="path">The socket, or https://HOST:PORT.</param>
+    /// <exception cref="HostException">With https://: the certificate that the environment names cannot be read.</exception>
     public ApiClient(string path)
     {
         _path = path;
-        _http = new HttpClient(new SocketsHttpHandler { ConnectCallback = ConnectAsync, UseProxy = false })
+        _http = new HttpClient(ApiPlace.NewHandler(path))
         {
-            BaseAddress = new Uri("http://localhost/v1/"),
+            BaseAddress = new Uri(ApiPlace.BaseOf(path), "/v1/"),
             Timeout = Patience,
         };
     }
@@ -117,6 +120,7 @@ internal sealed class ApiClient : IDisposable
         {
             throw new HostException(socket.SocketErrorCode switch
             {
+                _ when ApiPlace.IsRemote(_path) => $"{_path} cannot be reached: {socket.Message}",
                 SocketError.AccessDenied => $"no permission to use {_path}; it belongs to the user who runs sleeve up",
                 SocketError.ConnectionRefused when !SocketFile.IsSocket(_path) => $"{_path} is not a socket",
                 SocketError.ConnectionRefused => $"nobody serves {_path}: sleeve up was killed; start it again",
@@ -124,8 +128,13 @@ internal sealed class ApiClient : IDisposable
                 _ => $"cannot use {_path}: {socket.Message}",
             });
         }
+        catch (HttpRequestException failure) when (failure.InnerException is AuthenticationException refusal)
+        {
+            throw new HostException($"{_path}: TLS failed: {refusal.InnerException?.Message ?? refusal.Message}");
+        }
         catch (HttpRequestException failure)
         {
+            if (ApiPlace.IsRemote(_path)) throw new HostException($"{_path} broke off: {failure.InnerException?.Message ?? failure.Message}; does its --api-client-ca vouch for {ApiPlace.CertificateVariable}?");
             throw new HostException($"{_path} broke off: {failure.InnerException?.Message ?? failure.Message}");
         }
         catch (TaskCanceledException)
@@ -149,21 +158,6 @@ internal sealed class ApiClient : IDisposable
             throw new HostException(problem is null
                 ? $"{_path} answered {(int)response.StatusCode} {response.StatusCode}"
                 : problem.Detail ?? problem.Title);
-        }
-    }
-
-    private async ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, CancellationToken cancellation)
-    {
-        var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
-        try
-        {
-            await socket.ConnectAsync(new UnixDomainSocketEndPoint(_path), cancellation);
-            return new NetworkStream(socket, ownsSocket: true);
-        }
-        catch
-        {
-            socket.Dispose();
-            throw;
         }
     }
 

@@ -14,6 +14,9 @@ internal static class SocketFile
     /// <summary>The daemon's, for all its segments.</summary>
     public const string OfDaemon = Folder + "/sleeve" + Extension;
 
+    /// <summary>What the name of a read-only socket has behind that of the socket it is beside.</summary>
+    public const string ReadOnlySuffix = "-ro";
+
     private const string Extension = ".sock";
 
     /// <summary>The socket of a device.</summary>
@@ -21,8 +24,12 @@ internal static class SocketFile
 
     /// <summary>Devices that have a socket, whether or not somebody serves it.</summary>
     public static IReadOnlyList<string> Devices() => Directory.Exists(Folder)
-        ? [.. Directory.EnumerateFiles(Folder, "*" + Extension).Where(static path => path != OfDaemon).Select(static path => Path.GetFileNameWithoutExtension(path)).Order(StringComparer.Ordinal)]
+        ? [.. Directory.EnumerateFiles(Folder, "*" + Extension).Where(static path => path != OfDaemon && !IsTwin(path)).Select(static path => Path.GetFileNameWithoutExtension(path)).Order(StringComparer.Ordinal)]
         : [];
+
+    // A device may be called x-ro too.
+    private static bool IsTwin(string path) =>
+        Path.GetFileNameWithoutExtension(path) is var name && name.EndsWith(ReadOnlySuffix, StringComparison.Ordinal) && File.Exists(Of(name[..^ReadOnlySuffix.Length]));
 
     /// <summary>Makes room for a socket: its folder, and no left-over in its place.</summary>
     /// <exception cref="HostException">Somebody serves it, or something else is there.</exception>

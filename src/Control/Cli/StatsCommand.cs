@@ -26,7 +26,7 @@ internal static class StatsCommand
         stats.SetAction(static (result, _) => DeviceOptions.RunAsync(result, reader =>
         {
             // A socket serves all segments of its process, so it does without a device.
-            var path = reader.Read<string?>(Device.Socket, Words.SocketPath!, null);
+            var path = reader.Read<string?>(Device.Socket, Words.Place!, null);
             var sources = path is not null && !reader.IsGiven(Device.Device) ? [("", path)] : Device.Select(reader);
             var only = reader.IsGiven(Device.Device) ? sources[0].Device : null;
             return () => ShowAsync(sources, only, result.GetValue(Device.Json));

@@ -49,6 +49,7 @@ internal static class UpCommand
         VtepSettings.AddTo(command);
         command.Options.Add(Socket.Option);
         command.Options.Add(Config.Option);
+        ApiSettings.AddTo(command);
         command.WithExamples(Examples);
         command.SetAction(static (result, cancellation) =>
         {
@@ -82,6 +83,7 @@ internal static class UpCommand
             Device = GroupSettings.ReadDevice(reader),
             PathMtu = PathMtuSettings.Read(reader),
             Socket = reader.Read<string?>(Socket, Words.SocketPath!, null),
+            Api = ApiSettings.Read(reader),
         };
         RefuseContradictions(reader, options, devices);
         if (reader.Errors.Count > 0) options = null;

@@ -72,7 +72,7 @@ internal sealed class ForegroundVtep : IAsyncDisposable
         }
 
         _engine.Start();
-        _api = await ApiServer.StartAsync(SocketPaths(), new VtepState(_engine.Vtep, () => _engine.Attached), _stop.Token);
+        _api = await ApiServer.StartAsync(_options.Api with { Sockets = SocketPaths() }, new VtepState(_engine.Vtep, () => _engine.Attached), _logger, _stop.Token);
         await Engine.WaitUntilRunningAsync(_segments, _stop.Token);
         foreach (var line in StartReport.Lines(_engine, _segments)) _logger.Say(line);
         var paths = SocketPaths();

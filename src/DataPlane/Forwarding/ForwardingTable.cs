@@ -41,7 +41,7 @@ public enum LearnResult
 /// believe that something is absent.
 /// </para>
 /// </summary>
-public sealed class ForwardingTable
+public sealed partial class ForwardingTable
 {
     private const int FirstCapacity = 64;
     private const int MaxRetries = 8;
