@@ -94,6 +94,7 @@ internal static class UpCommand
             command.Options.Add(setting.Option);
         OuterSettings.AddTo(command);
         GroupSettings.AddTo(command);
+        RootlessSettings.AddTo(command);
         foreach (var flag in (ReadOnlySpan<Option<bool>>)[
             Learning, NoLearning, Proxy, NoProxy, UdpChecksum, NoUdpChecksum, Zero6Transmit, NoZero6Transmit, Zero6Receive, NoZero6Receive, Strict])
             command.Options.Add(flag);
@@ -184,7 +185,7 @@ internal static class UpCommand
             Addresses = reader.ReadAll<AddressPrefix>(Address, Words.Prefix),
             Bridge = reader.Read<string?>(Bridge, Words.LinkName!, null),
             Mac = reader.IsGiven(Mac) ? reader.Read<MacAddress>(Mac, Words.StationMac, default) : null,
-            NetworkNamespace = reader.Read<string?>(Netns, Words.Text!, null),
+            NetworkNamespace = RootlessSettings.ReadNamespace(reader, Netns),
             TapDescriptor = reader.IsGiven(TapDescriptor) ? reader.Read(TapDescriptor, Words.Number(3, int.MaxValue), 0) : null,
             Fdb = [.. entries.Select(static entry => entry.Value)],
             Neighbours = reader.ReadAll<Neighbour>(Neigh, Words.Neighbour),
