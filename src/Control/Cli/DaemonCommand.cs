@@ -1,7 +1,7 @@
 using System.CommandLine;
 using Sleeve.Control.Api;
 using Sleeve.Control.Daemon;
-using Sleeve.Control.Store;
+using Sleeve.Control.Host;
 
 namespace Sleeve.Control.Cli;
 
@@ -9,8 +9,8 @@ namespace Sleeve.Control.Cli;
 internal static class DaemonCommand
 {
     private static readonly Setting Config = new("--config", "FILE", $"Configuration file, YAML or JSON. [{Configuration.DefaultFile}, if it is there]", "a readable file");
-    private static readonly Setting State = new("--state", "DIR", $"Folder for what outlives the daemon. [{StateStore.DefaultFolder}]", "a folder");
-    private static readonly Setting Socket = new("--socket", "PATH", $"Unix socket for commands. [{SocketFile.OfDaemon}]", Words.SocketPathAllowed);
+    private static readonly Setting State = new("--state", "DIR", "Folder for what outlives the daemon. [/var/lib/sleeve, or a user's own]", "a folder");
+    private static readonly Setting Socket = new("--socket", "PATH", "Unix socket for commands. [/run/sleeve/sleeve.sock, or a user's own]", Words.SocketPathAllowed);
 
     /// <summary>Makes the command.</summary>
     public static Command Create()
@@ -30,7 +30,7 @@ internal static class DaemonCommand
         {
             var reader = new SettingReader(result);
             var options = new ServiceOptions(
-                result, reader.Read<string?>(Config, Words.Text!, null), reader.Read(State, Words.Text, StateStore.DefaultFolder), reader.Read(Socket, Words.SocketPath, SocketFile.OfDaemon));
+                result, reader.Read<string?>(Config, Words.Text!, null), reader.Read(State, Words.Text, HostFolders.State), reader.Read(Socket, Words.SocketPath, SocketFile.PathFor(SocketFile.DaemonName)));
             if (reader.Errors.Count == 0) return Service.RunAsync(options, cancellation);
             CommandLine.WriteErrors(result, reader.Errors);
             return Task.FromResult(ExitCode.BadInput);

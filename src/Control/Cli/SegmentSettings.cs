@@ -55,6 +55,7 @@ internal static class SegmentSettings
         foreach (var setting in (ReadOnlySpan<Setting>)[Vni, Remote, Ageing, MaxAddress, Admit, Mtu, Address, Bridge, Mac, Netns, TapDescriptor, Fdb, Neigh, Gbp, GbpAccept]) command.Options.Add(setting.Option);
         OuterSettings.AddTo(command);
         GroupSettings.AddTo(command);
+        RootlessSettings.AddTo(command);
         foreach (var flag in (ReadOnlySpan<Option<bool>>)[Learning, NoLearning, Proxy, NoProxy, Strict]) command.Options.Add(flag);
         command.Options.Add(PathMtuSettings.SegmentSize.Option);
         GuardSettings.AddTo(command);
@@ -90,7 +91,7 @@ internal static class SegmentSettings
             Addresses = reader.ReadAll<AddressPrefix>(Address, Words.Prefix),
             Bridge = reader.Read<string?>(Bridge, Words.LinkName!, null),
             Mac = reader.IsGiven(Mac) ? reader.Read<MacAddress>(Mac, Words.StationMac, default) : null,
-            NetworkNamespace = reader.Read<string?>(Netns, Words.Text!, null),
+            NetworkNamespace = RootlessSettings.ReadNamespace(reader, Netns),
             TapDescriptor = reader.IsGiven(TapDescriptor) ? reader.Read(TapDescriptor, Words.Number(3, int.MaxValue), 0) : null,
             Fdb = [.. entries.Select(static entry => entry.Value)],
             Neighbours = reader.ReadAll<Neighbour>(Neigh, Words.Neighbour),

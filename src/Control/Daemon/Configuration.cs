@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Text;
+using Sleeve.Control.Api;
 using Sleeve.Control.Cli;
 using Sleeve.Control.Config;
 using Sleeve.Control.Store;
@@ -31,9 +32,6 @@ internal sealed record Configuration(EngineOptions Engine, IReadOnlyDictionary<s
 {
     /// <summary>Where the file is if nothing else is said.</summary>
     public const string DefaultFile = "/etc/sleeve/sleeve.yaml";
-
-    /// <summary>A TAP of this name would have the daemon's own socket.</summary>
-    public const string ReservedName = "sleeve";
 
     private static readonly Command Keys = CommandLine.CreateRoot().Subcommands.Single(static command => command.Name == "up");
 
@@ -72,8 +70,8 @@ internal sealed record Configuration(EngineOptions Engine, IReadOnlyDictionary<s
         };
         VtepSettings.RefuseContradictions(reader, options.Vtep, devices);
         GroupSettings.RefuseContradictions(reader, options.Device, devices.Select(static device => device.Segment));
-        foreach (var taken in devices.Where(static device => device.Segment.Segment.Name == ReservedName))
-            reader.Refuse($"{ConfigFile.DeviceKey} {ReservedName}: is the name of the daemon's own socket; choose another");
+        foreach (var taken in devices.Where(static device => device.Segment.Segment.Name == SocketFile.DaemonName))
+            reader.Refuse($"{ConfigFile.DeviceKey} {SocketFile.DaemonName}: is the name of the daemon's own socket; choose another");
         errors = reader.Errors;
         if (errors.Count > 0) return null;
         var fromFile = file.Segments?.Count ?? 0;
@@ -100,7 +98,7 @@ internal sealed record Configuration(EngineOptions Engine, IReadOnlyDictionary<s
         var reader = new SettingReader(words).After(file.Top);
         if (settings.Find(ConfigFile.DeviceKey) is not { } own) settings = settings with { Members = [new ConfigMember(ConfigFile.DeviceKey, 1, new ConfigScalar(1, name)), .. settings.Members] };
         else if (own.Value is not ConfigScalar { Text: var text } || text != name) reader.Refuse($"{ConfigFile.DeviceKey}: contradicts {name}; leave it out");
-        if (name == ReservedName) reader.Refuse($"{ConfigFile.DeviceKey} {ReservedName}: is the name of the daemon's own socket; choose another");
+        if (name == SocketFile.DaemonName) reader.Refuse($"{ConfigFile.DeviceKey} {SocketFile.DaemonName}: is the name of the daemon's own socket; choose another");
         var device = new DeviceReader(SegmentSettings.Vni, SegmentSettings.Read).ReadSections([Section(name, settings, reader.Refuse)], reader)[0];
         var family = Engine.Vtep.Local.IsIPv4 ? "IPv4" : "IPv6";
         foreach (var remote in device.Remotes)

@@ -100,7 +100,7 @@ internal sealed class ForegroundVtep : IAsyncDisposable
     }
 
     private IReadOnlyList<string> SocketPaths() =>
-        _options.Socket is { } socket ? [socket] : [.. _options.Devices.Select(static device => SocketFile.Of(device.Segment.Name))];
+        _options.Socket is { } socket ? [socket] : [.. _options.Devices.Select(static device => SocketFile.PathFor(device.Segment.Name))];
 
     /// <summary>Takes everything down, in the reverse of the order it was made.</summary>
     public async ValueTask DisposeAsync()

@@ -25,7 +25,7 @@ internal sealed class SocketLinks(string socket) : IDisposable
 
     private void Make(string device)
     {
-        var path = SocketFile.Of(device);
+        var path = SocketFile.PathFor(device);
         try
         {
             // What a killed run left points to the same place, or is a socket that nobody serves.
@@ -43,7 +43,7 @@ internal sealed class SocketLinks(string socket) : IDisposable
     private void Remove(string device)
     {
         _made.Remove(device);
-        if (new FileInfo(SocketFile.Of(device)) is { LinkTarget: not null } link) link.Delete();
+        if (new FileInfo(SocketFile.PathFor(device)) is { LinkTarget: not null } link) link.Delete();
     }
 
     /// <inheritdoc/>

@@ -13,9 +13,6 @@ namespace Sleeve.Control.Store;
 /// </summary>
 internal sealed class StateStore : IDisposable
 {
-    /// <summary>Where it is if nothing else is said.</summary>
-    public const string DefaultFolder = "/var/lib/sleeve";
-
     private const string FileName = "state.db";
     private const string LockName = "lock";
 

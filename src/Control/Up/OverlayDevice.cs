@@ -185,7 +185,7 @@ internal sealed class OverlayDevice : IDisposable
         {
             var multiQueue = existing?.Tun?.IsMultiQueue ?? queues > 1;
             for (var i = 0; i < (multiQueue ? queues : 1); i++)
-                _queues.Add(where is null ? TapDevice.Open(_name, multiQueue) : where.Run(() => TapDevice.Open(_name, multiQueue)));
+                _queues.Add(TapDevice.Open(_name, multiQueue, where));
         }
         catch (ErrnoException failure)
         {
