@@ -16,6 +16,7 @@ public static class Requirements
         ["ethtool"] = "ethtool",
         ["nft"] = "nftables",
         ["tshark"] = "tshark",
+        ["promtool"] = "prometheus",
     };
 
     private static readonly Lazy<string?> NamespaceProblem = new(FindNamespaceProblem);
