@@ -99,6 +99,7 @@ internal static class UpCommand
             command.Options.Add(flag);
         foreach (var setting in PathMtuSettings.All) command.Options.Add(setting.Option);
         GuardSettings.AddTo(command);
+        TelemetrySettings.AddTo(command);
         command.WithExamples(Examples);
         command.SetAction(static (result, cancellation) =>
         {
@@ -148,6 +149,7 @@ internal static class UpCommand
             Device = GroupSettings.ReadDevice(reader),
             PathMtu = PathMtuSettings.Read(reader),
             Socket = reader.Read<string?>(Socket, Words.SocketPath!, null),
+            Otlp = TelemetrySettings.Read(reader),
         };
         RefuseContradictions(reader, options, devices);
         if (reader.Errors.Count > 0) options = null;

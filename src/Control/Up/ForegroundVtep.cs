@@ -3,6 +3,7 @@ using System.Runtime.InteropServices;
 using Sleeve.Control.Api;
 using Sleeve.Control.Cli;
 using Sleeve.Control.Host;
+using Sleeve.Control.Telemetry;
 using Sleeve.DataPlane;
 using Sleeve.DataPlane.Events;
 using Sleeve.DataPlane.Forwarding;
@@ -35,6 +36,7 @@ internal sealed class ForegroundVtep : IAsyncDisposable
     private Vtep? _vtep;
     private PathMtuKeeper? _pathMtus;
     private ApiServer? _api;
+    private OtlpExport? _otlp;
     private string? _fault;
 
     private ForegroundVtep(UpOptions options, CancellationTokenSource stop)
@@ -104,7 +106,9 @@ internal sealed class ForegroundVtep : IAsyncDisposable
             [.. _segments.Values.Select(static attached => attached.Segment)], new VtepAddress(_options.Vtep.Local, _options.Vtep.Port), _underlayLink?.Index ?? 0, _options.PathMtu, static () => Vtep.NowMilliseconds,
             fault => _logger.Say($"watching routes failed: path MTUs stay as they are: {fault.Message}"));
         _vtep.Start();
-        _api = await ApiServer.StartAsync(SocketPaths(), new VtepState(_vtep, _segments), _stop.Token);
+        var state = new VtepState(_vtep, _segments);
+        _api = await ApiServer.StartAsync(SocketPaths(), state, _stop.Token);
+        if (_options.Otlp is { } otlp) _otlp = OtlpExport.Start(state.Metrics, otlp, _logger);
         await WaitUntilRunningAsync();
         Report();
     }
@@ -322,6 +326,7 @@ internal sealed class ForegroundVtep : IAsyncDisposable
     /// <summary>Takes everything down, in the reverse of the order it was made.</summary>
     public async ValueTask DisposeAsync()
     {
+        _otlp?.Dispose();
         if (_api is not null) await _api.DisposeAsync();
         foreach (var place in _places.Values) place.StopWatching();
         _pathMtus?.Dispose();

@@ -1,4 +1,5 @@
 using Sleeve.Control.Host;
+using Sleeve.Control.Telemetry;
 using Sleeve.DataPlane;
 using Sleeve.DataPlane.Forwarding;
 using Sleeve.DataPlane.Wire;
@@ -22,6 +23,9 @@ internal sealed record UpOptions
 
     /// <summary>How path MTUs are kept.</summary>
     public PathMtuOptions PathMtu { get; init; } = new();
+
+    /// <summary>Where metrics are pushed to; null for nowhere.</summary>
+    public OtlpOptions? Otlp { get; init; }
 
     /// <summary>Unix socket for commands; null for /run/sleeve/DEV.sock.</summary>
     public string? Socket { get; init; }
