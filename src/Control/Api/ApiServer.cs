@@ -174,6 +174,7 @@ internal sealed partial class ApiServer : IAsyncDisposable
         RemoteRoutes.Map(application, state);
         NeighbourRoutes.Map(application, state);
         StatsRoutes.Map(application, state);
+        MetricRoutes.Map(application, state);
         ExplainRoutes.Map(application, state);
         CaptureRoutes.Map(application, state, application.Lifetime.ApplicationStopping);
         EventRoutes.Map(application, state, application.Lifetime.ApplicationStopping);

@@ -47,9 +47,9 @@ internal static class UpCommand
         var command = new Command("up", "Run one VTEP in the foreground until SIGINT or SIGTERM.") { Devices };
         SegmentSettings.AddTo(command);
         VtepSettings.AddTo(command);
+        FrontendSettings.AddTo(command);
         command.Options.Add(Socket.Option);
         command.Options.Add(Config.Option);
-        ApiSettings.AddTo(command);
         command.WithExamples(Examples);
         command.SetAction(static (result, cancellation) =>
         {
@@ -83,7 +83,7 @@ internal static class UpCommand
             Device = GroupSettings.ReadDevice(reader),
             PathMtu = PathMtuSettings.Read(reader),
             Socket = reader.Read<string?>(Socket, Words.SocketPath!, null),
-            Api = ApiSettings.Read(reader),
+            Frontend = FrontendSettings.Read(reader),
         };
         RefuseContradictions(reader, options, devices);
         if (reader.Errors.Count > 0) options = null;

@@ -26,9 +26,10 @@ internal sealed record ConfiguredSegment(UpSegment Asked, SegmentOrigin Origin, 
 
 /// <summary>What the daemon is to be: read as a whole from the configuration file, the segments that commands made, and the command line; and judged as a whole.</summary>
 /// <param name="Engine">What all segments share.</param>
+/// <param name="Frontend">How it is asked, and what it tells.</param>
 /// <param name="Segments">The segments by the name of their TAP.</param>
 /// <param name="Json">What the file says, as JSON.</param>
-internal sealed record Configuration(EngineOptions Engine, IReadOnlyDictionary<string, ConfiguredSegment> Segments, string Json)
+internal sealed record Configuration(EngineOptions Engine, FrontendOptions Frontend, IReadOnlyDictionary<string, ConfiguredSegment> Segments, string Json)
 {
     /// <summary>Where the file is if nothing else is said.</summary>
     public const string DefaultFile = "/etc/sleeve/sleeve.yaml";
@@ -72,13 +73,14 @@ internal sealed record Configuration(EngineOptions Engine, IReadOnlyDictionary<s
         GroupSettings.RefuseContradictions(reader, options.Device, devices.Select(static device => device.Segment));
         foreach (var taken in devices.Where(static device => device.Segment.Segment.Name == SocketFile.DaemonName))
             reader.Refuse($"{ConfigFile.DeviceKey} {SocketFile.DaemonName}: is the name of the daemon's own socket; choose another");
+        var frontend = FrontendSettings.Read(reader);
         errors = reader.Errors;
         if (errors.Count > 0) return null;
         var fromFile = file.Segments?.Count ?? 0;
         var segments = new Dictionary<string, ConfiguredSegment>();
         for (var i = 0; i < devices.Count; i++)
             segments.Add(devices[i].Segment.Segment.Name, new ConfiguredSegment(devices[i].Segment, i < fromFile ? SegmentOrigin.File : SegmentOrigin.Command, sections[i].Map));
-        return new Configuration(options, segments, ConfigJson.Write(file.Root));
+        return new Configuration(options, frontend, segments, ConfigJson.Write(file.Root));
     }
 
     /// <summary>Reads settings that were stored, or came with a request.</summary>
@@ -132,6 +134,7 @@ internal sealed record Configuration(EngineOptions Engine, IReadOnlyDictionary<s
         Compare("dev", now.Device, then.Device);
         Compare("pmtu-ttl", now.PathMtu.TimeToLiveSeconds, then.PathMtu.TimeToLiveSeconds);
         Compare("pmtu-probe", now.PathMtu.ProbeSeconds, then.PathMtu.ProbeSeconds);
+        if (Frontend != other.Frontend) differences.Add("a setting of the API or of the metrics");
         if (differences.Count == 0 && now != then) differences.Add("a setting of the VTEP");
         return differences;
 

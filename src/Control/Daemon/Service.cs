@@ -40,7 +40,7 @@ internal sealed class Service : IAsyncDisposable
     private Engine? _engine;
     private SegmentKeeper? _keeper;
     private SocketLinks? _links;
-    private ApiServer? _api;
+    private Frontend? _frontend;
 
     private Service(ServiceOptions options, CancellationTokenSource stop)
     {
@@ -138,7 +138,7 @@ internal sealed class Service : IAsyncDisposable
         _engine.Start((running, refusal) => _keeper.Fail(running.Name, refusal.Message));
         await _keeper.Tables.SaveAsync();
         _keeper.OnSegments = () => _links.Follow(_keeper.Configuration.Segments.Keys);
-        _api = await ApiServer.StartAsync([_options.SocketPath], new VtepState(_engine.Vtep, () => _engine.Attached) { Keeper = _keeper }, _stop.Token);
+        _frontend = await Frontend.StartAsync(configuration.Frontend, [_options.SocketPath], new VtepState(_engine.Vtep, () => _engine.Attached) { Keeper = _keeper }, _logger, _stop.Token);
         _keeper.OnSegments();
         RunningSegment[] segments = [.. _engine.Segments.Values.OrderBy(static running => running.Name, StringComparer.Ordinal)];
         await Engine.WaitUntilRunningAsync(segments, _stop.Token);
@@ -159,7 +159,7 @@ internal sealed class Service : IAsyncDisposable
     {
         context.Cancel = true;
         // Before everything stands there is nothing to read again.
-        if (_api is not null) _ = ReloadAsync();
+        if (_frontend is not null) _ = ReloadAsync();
     }
 
     private async Task ReloadAsync()
@@ -222,9 +222,9 @@ internal sealed class Service : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         _manager.Stopping();
-        if (_api is not null) await _api.DisposeAsync();
+        if (_frontend is not null) await _frontend.DisposeAsync();
         _links?.Dispose();
-        if (_keeper is not null && _api is not null)
+        if (_keeper is not null && _frontend is not null)
         {
             SaveLearned();
             await _keeper.Tables.SaveAsync();
