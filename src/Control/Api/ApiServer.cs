@@ -57,7 +57,11 @@ internal sealed partial class ApiServer : IAsyncDisposable
 
         var application = Build(options, twins, tls);
         ApiErrors.Use(application, MaxBodyBytes);
-        application.Use(next => context => ServeAsync(context, next, logger));
+        application.Use(next => context =>
+        {
+            SegmentRoutes.SaveBeforeAnswering(context, state);
+            return ServeAsync(context, next, logger);
+        });
         MapRoutes(application, state);
         OpenApiDocuments.Map(application);
 
@@ -170,6 +174,7 @@ internal sealed partial class ApiServer : IAsyncDisposable
 
     private static void MapRoutes(WebApplication application, VtepState state)
     {
+        SegmentRoutes.Map(application, state);
         FdbRoutes.Map(application, state);
         RemoteRoutes.Map(application, state);
         NeighbourRoutes.Map(application, state);

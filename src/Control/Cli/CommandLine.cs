@@ -22,6 +22,7 @@ internal static class CommandLine
         {
             UpCommand.Create(),
             DaemonCommand.Create(),
+            SegmentCommand.Create(),
             FdbCommand.Create(),
             NeighCommand.Create(),
             StatsCommand.Create(),
@@ -29,6 +30,7 @@ internal static class CommandLine
             ExplainCommand.Create(),
             CaptureCommand.Create(),
             ConfigCommand.Create(),
+            PurgeCommand.Create(),
             DemoCommand.Create(),
             CompletionCommand.Create(),
             CompletionCommand.CreateAnswer(),

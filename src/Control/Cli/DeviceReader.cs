@@ -1,4 +1,3 @@
-using System.CommandLine;
 using Sleeve.Control.Config;
 using Sleeve.Control.Up;
 using Sleeve.DataPlane.Wire;

@@ -46,6 +46,9 @@ internal static class SegmentSettings
     /// <summary>Those that only one device of a command line can have.</summary>
     public static IReadOnlyList<Setting> OfOneDevice { get; } = [Mac, TapDescriptor, Address];
 
+    /// <summary>Keys under which a network namespace may stand in a configuration file.</summary>
+    public static IReadOnlyList<string> NamespaceKeys { get; } = ["netns", "rootless"];
+
     /// <summary>The descriptor of a TAP, which only a parent process can pass.</summary>
     public static Option PassedDescriptor => TapDescriptor.Option;
 

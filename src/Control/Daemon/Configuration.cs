@@ -54,12 +54,14 @@ internal sealed record Configuration(EngineOptions Engine, FrontendOptions Front
     /// <summary>Reads everything.</summary>
     /// <param name="words">The daemon's command line; its options go before those at the top of the file.</param>
     /// <param name="file">The configuration file.</param>
+    /// <param name="ofFile">What <see cref="ReadFile"/> found wrong with it.</param>
     /// <param name="stored">The segments that commands made.</param>
     /// <param name="errors">Every error, one line each.</param>
     /// <returns>Null if there is an error.</returns>
-    public static Configuration? Read(ParseResult words, ConfigFile file, IReadOnlyList<StoredSegment> stored, out IReadOnlyList<string> errors)
+    public static Configuration? Read(ParseResult words, ConfigFile file, IReadOnlyList<string> ofFile, IReadOnlyList<StoredSegment> stored, out IReadOnlyList<string> errors)
     {
         var reader = new SettingReader(words).After(file.Top);
+        foreach (var error in ofFile) reader.Refuse(error);
         ConfigSection[] sections = [.. file.Segments ?? [], .. stored.Select(segment => Section(segment.Name, Parse(segment.Settings), reader.Refuse))];
         var devices = new DeviceReader(SegmentSettings.Vni, SegmentSettings.Read).ReadSections(sections, reader);
         var options = new EngineOptions

@@ -1,7 +1,6 @@
 using System.Collections.Concurrent;
 using System.CommandLine;
 using System.Globalization;
-using Sleeve.Control.Cli;
 using Sleeve.Control.Config;
 using Sleeve.Control.Host;
 using Sleeve.Control.Store;
@@ -45,7 +44,7 @@ internal enum RefusalKind
 /// Keeps the segments of a running daemon as they are to be: at the start by what an earlier run left, later by what the file and commands say, always by the difference. A
 /// segment that cannot be had does not keep the others from it, and is tried again.
 /// </summary>
-internal sealed class SegmentKeeper
+internal sealed class SegmentKeeper : IDisposable
 {
     private const int MendsInAMinute = 5;
 
@@ -80,6 +79,9 @@ internal sealed class SegmentKeeper
         Tables = new TableKeeper(store, say);
         engine.OnDeviceLost = (running, change) => _ = Task.Run(() => MendAsync(running, change));
     }
+
+    /// <summary>Where the configuration file is.</summary>
+    public string Path => _path;
 
     /// <summary>What there is to be.</summary>
     public Configuration Configuration => _configuration;
@@ -132,7 +134,7 @@ internal sealed class SegmentKeeper
         {
             var errors = new List<string>();
             var file = Configuration.ReadFile(_path, errors.Add) ?? throw new CommandRefusedException(RefusalKind.Invalid, errors);
-            var wanted = Configuration.Read(_words, file, [.. CommandSegments()], out var refused) ?? throw new CommandRefusedException(RefusalKind.Invalid, refused);
+            var wanted = Configuration.Read(_words, file, errors, [.. CommandSegments()], out var refused) ?? throw new CommandRefusedException(RefusalKind.Invalid, refused);
             if (_configuration.DifferencesOfEngine(wanted) is { Count: > 0 } differences)
                 throw new CommandRefusedException(RefusalKind.Conflict, [.. differences.Select(static each => $"{each}: is taken at the start only; restart the daemon for it (TAPs and the connections over them stay)")]);
             var changes = Apply(wanted.Segments);
@@ -370,6 +372,13 @@ internal sealed class SegmentKeeper
             _turn.Release();
             OnSegments();
         }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        Tables.Dispose();
+        _turn.Dispose();
     }
 
     private bool MayMend()

@@ -4,7 +4,6 @@ using System.Runtime.InteropServices;
 using Sleeve.Control.Api;
 using Sleeve.Control.Cli;
 using Sleeve.Control.Config;
-using Sleeve.Control.Host;
 using Sleeve.Control.Store;
 using Sleeve.Control.Up;
 
@@ -90,8 +89,8 @@ internal sealed class Service : IAsyncDisposable
         {
             _store = StateStore.Open(_options.StateFolder, _logger.Say);
             if (isAbsent) _logger.Say($"there is no {path}: beginning without segments of its own; sleeve segment add makes some, sleeve config reload reads the file once it is there");
-            if (Configuration.Read(_options.Words, file, StoredSegments(_store), out var refused) is { } configuration) return (file, configuration);
-            errors.AddRange(refused);
+            if (Configuration.Read(_options.Words, file, errors, StoredSegments(_store), out var refused) is { } configuration) return (file, configuration);
+            errors = [.. refused];
         }
 
         CommandLine.WriteErrors(_options.Words, errors);
@@ -121,8 +120,9 @@ internal sealed class Service : IAsyncDisposable
     private Configuration? ReadFormer()
     {
         if (_store!.Configuration is not { } json) return null;
+        // A key that is none any more is no reason to forget the rest.
         var file = Configuration.ReadText("the configuration before", json, static _ => { });
-        return file is null ? null : Configuration.Read(_options.Words, file, StoredSegments(_store), out _);
+        return file is null ? null : Configuration.Read(_options.Words, file, [], StoredSegments(_store), out _);
     }
 
     private async Task SetUpAsync(ConfigFile file, Configuration configuration)
@@ -231,6 +231,7 @@ internal sealed class Service : IAsyncDisposable
         }
 
         _engine?.Dispose();
+        _keeper?.Dispose();
         _store?.Dispose();
         _manager.Dispose();
     }

@@ -10,7 +10,7 @@ namespace Sleeve.Control.Daemon;
 /// Keeps in the store what the tables of the segments hold: static entries as they are changed, before whoever changed them is answered; what was learned, now and
 /// then. What cannot be written is tried again, and the frames do not wait for it.
 /// </summary>
-internal sealed class TableKeeper(StateStore store, Action<string> say)
+internal sealed class TableKeeper(StateStore store, Action<string> say) : IDisposable
 {
     private readonly Dictionary<string, Changed> _changed = [];
     private readonly Lock _marks = new();
@@ -165,6 +165,9 @@ internal sealed class TableKeeper(StateStore store, Action<string> say)
             return null;
         }
     }
+
+    /// <inheritdoc/>
+    public void Dispose() => _turn.Dispose();
 
     // A segment that was never written is new even if its tables are empty.
     private sealed class Changed(Segment segment)

@@ -37,7 +37,6 @@ internal sealed class OverlayDevice : IDisposable
     private readonly List<string> _mended = [];
     private volatile bool _isGone;
     private bool _isNew;
-    private bool _wasThere;
 
     private OverlayDevice(RouteNetlink host, string name)
     {
@@ -56,6 +55,9 @@ internal sealed class OverlayDevice : IDisposable
 
     /// <summary>True if it was made here, or by an earlier run, and is ours to remove.</summary>
     public bool IsMade { get; private set; }
+
+    /// <summary>True if it was there before.</summary>
+    public bool WasThere { get; private set; }
 
     /// <summary>What was different about a TAP that was there already, and is now as it was asked for; one phrase each.</summary>
     public IReadOnlyList<string> Mended => _mended;
@@ -161,7 +163,7 @@ internal sealed class OverlayDevice : IDisposable
     /// <summary>Ends what could not be brought up: what was new goes, what was there stays, and one that an earlier run made with all that it has.</summary>
     public void GiveUp()
     {
-        if (IsMade && _wasThere) Release();
+        if (IsMade && WasThere) Release();
         else Remove();
     }
 
@@ -193,8 +195,8 @@ internal sealed class OverlayDevice : IDisposable
         }
 
         Link = _host.GetLink(_name);
-        _wasThere = existing is not null;
-        IsMade = _isNew = !_wasThere;
+        WasThere = existing is not null;
+        IsMade = _isNew = !WasThere;
         // The kernel's vxlan device has no queueing discipline either. A multi-queue TAP would get one for each of 256 queues, some 6 MB, and
         // what they hold back the TAP's own queue would drop.
         if (IsMade) _host.TrySetNoQueue(Link.Index);
