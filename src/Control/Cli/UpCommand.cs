@@ -2,8 +2,6 @@ using System.CommandLine;
 using Sleeve.Control.Config;
 using Sleeve.Control.Daemon;
 using Sleeve.Control.Up;
-using Sleeve.DataPlane.Pipeline;
-using Sleeve.DataPlane.Wire;
 
 namespace Sleeve.Control.Cli;
 
