@@ -89,7 +89,7 @@ internal sealed class Service : IAsyncDisposable
         {
             _store = StateStore.Open(_options.StateFolder, _logger.Say);
             if (isAbsent) _logger.Say($"there is no {path}: beginning without segments of its own; sleeve segment add makes some, sleeve config reload reads the file once it is there");
-            if (Configuration.Read(_options.Words, file, errors, StoredSegments(_store), out var refused) is { } configuration) return (file, configuration);
+            if (Configuration.Read(_options.Words, file, errors, Readable(_store.Segments), out var refused) is { } configuration) return (file, configuration);
             errors = [.. refused];
         }
 
@@ -97,10 +97,10 @@ internal sealed class Service : IAsyncDisposable
         return null;
     }
 
-    private List<StoredSegment> StoredSegments(StateStore store)
+    private List<StoredSegment> Readable(IReadOnlyList<StoredSegment> stored)
     {
         var segments = new List<StoredSegment>();
-        foreach (var segment in store.Segments)
+        foreach (var segment in stored)
         {
             try
             {
@@ -122,7 +122,7 @@ internal sealed class Service : IAsyncDisposable
         if (_store!.Configuration is not { } json) return null;
         // A key that is none any more is no reason to forget the rest.
         var file = Configuration.ReadText("the configuration before", json, static _ => { });
-        return file is null ? null : Configuration.Read(_options.Words, file, [], StoredSegments(_store), out _);
+        return file is null ? null : Configuration.Read(_options.Words, file, [], Readable(_store.FormerSegments), out _);
     }
 
     private async Task SetUpAsync(ConfigFile file, Configuration configuration)
@@ -201,7 +201,7 @@ internal sealed class Service : IAsyncDisposable
             if (Stopwatch.GetTimestamp() >= nextSnapshot)
             {
                 var start = Stopwatch.GetTimestamp();
-                await Task.Run(SaveLearned);
+                await Task.Run(SaveLearnedAsync);
                 nextSnapshot = After(Math.Max(SnapshotSeconds, Stopwatch.GetElapsedTime(start).TotalSeconds * SnapshotShare));
             }
 
@@ -216,7 +216,7 @@ internal sealed class Service : IAsyncDisposable
 
     private static long After(double seconds) => Stopwatch.GetTimestamp() + (long)(seconds * Stopwatch.Frequency);
 
-    private void SaveLearned() => _keeper!.Tables.SaveLearned(_engine!.Segments.Values.Select(static running => running.Segment));
+    private Task SaveLearnedAsync() => _keeper!.Tables.SaveLearnedAsync(_engine!.Segments.Values.Select(static running => running.Segment));
 
     /// <summary>Ends: commands first, then the frames; what is known is saved in between.</summary>
     public async ValueTask DisposeAsync()
@@ -226,7 +226,7 @@ internal sealed class Service : IAsyncDisposable
         _links?.Dispose();
         if (_keeper is not null && _frontend is not null)
         {
-            SaveLearned();
+            await SaveLearnedAsync();
             await _keeper.Tables.SaveAsync();
         }
 
