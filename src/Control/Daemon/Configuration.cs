@@ -5,6 +5,7 @@ using Sleeve.Control.Cli;
 using Sleeve.Control.Config;
 using Sleeve.Control.Store;
 using Sleeve.Control.Up;
+using Sleeve.DataPlane.Pipeline;
 
 namespace Sleeve.Control.Daemon;
 
