@@ -94,6 +94,11 @@ internal sealed class StateStore : IDisposable
         {
             return TryOpen(path);
         }
+        catch (SqliteException failure) when (failure.SqliteErrorCode is SQLitePCL.raw.SQLITE_FULL or SQLitePCL.raw.SQLITE_IOERR && File.Exists(path))
+        {
+            // On a full disk there is no room for the index of the log, which can be kept in memory too: what is known already is to be read in any case.
+            return Guarded(path, () => TryOpen(path, needsNoFile: true));
+        }
         catch (SqliteException failure) when (failure.SqliteErrorCode is SQLitePCL.raw.SQLITE_CORRUPT or SQLitePCL.raw.SQLITE_NOTADB or SQLitePCL.raw.SQLITE_ERROR)
         {
             // Better without than not at all: the configuration file has the rest, and what was there stays to be looked at.
@@ -110,12 +115,13 @@ internal sealed class StateStore : IDisposable
         }
     }
 
-    private static SqliteConnection TryOpen(string path)
+    private static SqliteConnection TryOpen(string path, bool needsNoFile = false)
     {
         var connection = new SqliteConnection(new SqliteConnectionStringBuilder { DataSource = path, Pooling = false, DefaultTimeout = 5 }.ToString());
         try
         {
             connection.Open();
+            if (needsNoFile) Run(connection, "PRAGMA locking_mode=EXCLUSIVE");
             Run(connection, "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;");
             if (Scalar(connection, "PRAGMA quick_check(1)") is not "ok") throw new SqliteException("its pages contradict each other", SQLitePCL.raw.SQLITE_CORRUPT);
             switch ((long)Scalar(connection, "PRAGMA user_version")!)

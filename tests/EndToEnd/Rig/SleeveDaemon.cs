@@ -98,7 +98,13 @@ public sealed class SleeveDaemon : IDisposable
     }
 
     /// <summary>Starts it.</summary>
-    public BackgroundProcess Launch() => Process = Host.Start([.. Wrapper, .. SleeveProgram.Words, "daemon", "--config", ConfigPath, "--state", StateFolder]);
+    public BackgroundProcess Launch()
+    {
+        Process?.Dispose();
+        string[] words = [.. Wrapper, .. SleeveProgram.Words, "daemon", "--config", ConfigPath, "--state", StateFolder];
+        Host.Lab.Log($"[{Host.Name}] {string.Join(' ', words)} &");
+        return Process = new BackgroundProcess(["ip", "netns", "exec", Host.Namespace, .. words]);
+    }
 
     /// <summary>Ends it at once.</summary>
     public void Kill()
@@ -177,15 +183,14 @@ public sealed class SleeveDaemon : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        if (Process is { HasExited: false })
-        {
-            Process.Signal();
-            var ends = Process.WaitForExit(StartPatience);
-            Host.Lab.Log($"[{Host.Name}] sleeve daemon said: {Process.Error.TrimEnd()}");
-            if (!ends) throw new CommandFailedException($"SIGTERM did not end the daemon: {Process.Error}");
-        }
-
         _client.Dispose();
         Directory.Delete(_folder, recursive: true);
+        if (Process is null) return;
+        using var last = Process;
+        if (last.HasExited) return;
+        last.Signal();
+        var ends = last.WaitForExit(StartPatience);
+        Host.Lab.Log($"[{Host.Name}] sleeve daemon said: {last.Error.TrimEnd()}");
+        if (!ends) throw new CommandFailedException($"SIGTERM did not end the daemon: {last.Error}");
     }
 }
