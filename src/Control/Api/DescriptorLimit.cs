@@ -5,7 +5,28 @@ namespace Sleeve.Control.Api;
 /// <summary>How many files this process may have open: what the API takes is missing where frames are sent.</summary>
 internal static class DescriptorLimit
 {
+    /// <summary>With fewer the runtime itself may not find its parts.</summary>
+    public const int Least = 256;
+
+    /// <summary>Descriptors that no segment takes: source ports, commands and the runtime need some.</summary>
+    public const int Reserve = 64;
+
     private const int Usual = 1024;
+
+    /// <summary>Whether no more than <see cref="Reserve"/> are left.</summary>
+    public static bool IsNearlyReached()
+    {
+        try
+        {
+            // The kernel gives out the lowest number that is free.
+            using var lowest = File.OpenHandle("/dev/null");
+            return lowest.DangerousGetHandle() >= Read() - Reserve;
+        }
+        catch (IOException)
+        {
+            return true;
+        }
+    }
 
     /// <summary>The limit (RLIMIT_NOFILE), which the runtime has raised to the hard one.</summary>
     public static int Read()

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Sleeve.Control.Api;
 using Sleeve.Control.Host;
 using Sleeve.Control.Up;
 using Sleeve.DataPlane;
@@ -70,6 +71,9 @@ internal sealed class Engine : IDisposable
     /// <summary>Told that a TAP was deleted or moved to another namespace by somebody else, or renamed; on a thread of its watch.</summary>
     public Action<RunningSegment, LinkChange> OnDeviceLost { get; set; } = static (_, _) => { };
 
+    /// <summary>Told of a segment that is about to take the place of another with the same name, before commands reach it.</summary>
+    public Action<Segment> OnReplacement { get; set; } = static _ => { };
+
     /// <summary>Told that something failed that the engine cannot do without.</summary>
     public Action<string> OnFault { get; set; } = static _ => { };
 
@@ -125,6 +129,8 @@ internal sealed class Engine : IDisposable
     /// <exception cref="HostException">It cannot be done; nothing is left changed.</exception>
     public RunningSegment Add(UpSegment asked, MtuFinder mtus, FormerSegment? former = null)
     {
+        if (DescriptorLimit.IsNearlyReached())
+            throw new HostException($"{asked.Segment.Name}: too many open files: {DescriptorLimit.Read()} are allowed, and the last {DescriptorLimit.Reserve} are kept for frames and commands; raise the limit (LimitNOFILE= of the unit, ulimit -n)");
         var place = PlaceOf(asked.NetworkNamespace);
         OverlayDevice? device = null;
         try
@@ -247,6 +253,7 @@ internal sealed class Engine : IDisposable
             segment.SetUp(before.Segment.IsUp, Vtep.NowMilliseconds);
             (segment.DeviceMac, segment.Mtu, segment.IsBridgePort) = (before.Segment.DeviceMac, before.Segment.Mtu, before.Segment.IsBridgePort);
             segment.TakeOver(before.Segment, Vtep.NowMilliseconds);
+            OnReplacement(segment);
             attached = Vtep.ReplaceSegment(segment);
             changes.Add("options");
         }
@@ -254,6 +261,7 @@ internal sealed class Engine : IDisposable
         var (mtu, source) = NewMtuFinder().Find(wanted);
         var running = new RunningSegment(wanted, before.Device, before.Place, attached, source);
         Publish(running);
+        if (attached != before.Attached) SegmentTables.CatchUp(before.Segment, attached.Segment);
         try
         {
             changes.AddRange(SegmentTables.Change(attached.Segment, before.Asked, wanted, _underlayHost));

@@ -77,6 +77,7 @@ internal sealed class SegmentKeeper : IDisposable
         _store = store;
         _say = say;
         Tables = new TableKeeper(store, say);
+        engine.OnReplacement = Tables.Follow;
         engine.OnDeviceLost = (running, change) => _ = Task.Run(() => MendAsync(running, change));
     }
 
@@ -300,7 +301,8 @@ internal sealed class SegmentKeeper : IDisposable
         }
         finally
         {
-            if (_engine.Segments.TryGetValue(running.Name, out var now) && now.Segment != running.Segment) Tables.Follow(now.Segment);
+            // Made anew; one that took the place of another is followed already.
+            if (_engine.Segments.TryGetValue(running.Name, out var now) && now.Segment != running.Segment && now.Device != running.Device) Tables.Follow(now.Segment);
         }
     }
 

@@ -65,6 +65,24 @@ internal static class SegmentTables
         return changes;
     }
 
+    /// <summary>Brings what commands changed in a segment, while another was made to take its place, into that one.</summary>
+    public static void CatchUp(Segment from, Segment to)
+    {
+        var now = Vtep.NowMilliseconds;
+        var configured = new HashSet<MacAddress>();
+        foreach (var entry in from.Fdb.Snapshot(now).Where(static entry => entry.Kind != EntryKind.Dynamic))
+        {
+            configured.Add(entry.Mac);
+            // One that is the same already is not touched.
+            to.Fdb.Set(entry.Mac, [.. entry.Destinations.Remotes.Select(static remote => new EntryDestination(remote.Address, remote.Vni, remote.InterfaceIndex))], entry.Kind, now);
+        }
+
+        foreach (var entry in to.Fdb.Snapshot(now).Where(entry => entry.Kind != EntryKind.Dynamic && !configured.Contains(entry.Mac))) to.Fdb.Delete(entry.Mac, null, default, now);
+        var neighbours = from.Neighbours.Snapshot();
+        foreach (var neighbour in neighbours.Except(to.Neighbours.Snapshot())) to.Neighbours.Replace(neighbour);
+        foreach (var gone in to.Neighbours.Snapshot().ExceptBy(neighbours.Select(static each => each.Address), static each => each.Address)) to.Neighbours.Delete(gone.Address);
+    }
+
     private static void AddRemote(Segment segment, InternetAddress remote) =>
         segment.Fdb.Append(MacAddress.Zero, new VtepAddress(remote, segment.Self.Port), segment.Options.Vni, EntryKind.Permanent, Vtep.NowMilliseconds);
 

@@ -51,6 +51,8 @@ internal sealed class Service : IAsyncDisposable
     /// <returns>One of <see cref="ExitCode"/>.</returns>
     public static async Task<int> RunAsync(ServiceOptions options, CancellationToken cancellation)
     {
+        if (DescriptorLimit.Read() is var limit && limit < DescriptorLimit.Least)
+            return CommandLine.Fail("daemon", $"{limit} open files are allowed, which is too few: at least {DescriptorLimit.Least} are needed, better 4096 (LimitNOFILE= of the unit, ulimit -n)");
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         await using var service = new Service(options, stop);
         using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, OnSignal);

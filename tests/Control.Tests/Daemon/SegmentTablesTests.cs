@@ -22,9 +22,11 @@ public sealed class SegmentTablesTests : IDisposable
 
     private static StaticEntry Entry(int mac, string destination, string? via = null) => new(Mac(mac), Ip(destination), null, null, EntryKind.Permanent, via);
 
-    private string Show() => string.Join("; ", _segment.Fdb.Snapshot(Vtep.NowMilliseconds).OrderBy(static entry => entry.Mac.ToString(), StringComparer.Ordinal)
+    private string Show() => Show(_segment);
+
+    private static string Show(Segment segment) => string.Join("; ", segment.Fdb.Snapshot(Vtep.NowMilliseconds).OrderBy(static entry => entry.Mac.ToString(), StringComparer.Ordinal)
         .Select(static entry => $"{entry.Mac.ToString()[^2..]} {entry.Kind} {string.Join(' ', entry.Destinations.Remotes.Select(static remote => remote.Address.Address))}"))
-        + " | " + string.Join("; ", _segment.Neighbours.Snapshot().OrderBy(static each => each.Address.ToString(), StringComparer.Ordinal).Select(static each => $"{each.Address} {each.Mac.ToString()[^2..]}"));
+        + " | " + string.Join("; ", segment.Neighbours.Snapshot().OrderBy(static each => each.Address.ToString(), StringComparer.Ordinal).Select(static each => $"{each.Address} {each.Mac.ToString()[^2..]}"));
 
     [Fact]
     public void What_differs_is_changed_and_told()
@@ -70,6 +72,29 @@ public sealed class SegmentTablesTests : IDisposable
         _segment.Fdb.Learn(Mac(1), Ip("192.0.2.9"), Vtep.NowMilliseconds);
         SegmentTables.Change(_segment, Asked([]), Asked([], [Entry(1, "192.0.2.2")]), _host);
         Assert.Equal("01 Permanent 192.0.2.2 | ", Show());
+    }
+
+    [Fact]
+    public void What_commands_changed_meanwhile_is_brought_into_the_one_that_takes_its_place()
+    {
+        var destination = new VtepAddress(Ip("192.0.2.8"), 4789);
+        SegmentTables.Fill(_segment, Asked(["192.0.2.2"], [Entry(1, "192.0.2.2"), Entry(2, "192.0.2.2")], [new Neighbour(Ip("10.1.1.1"), Mac(1)), new Neighbour(Ip("10.1.1.2"), Mac(2))]), _host);
+        var next = new Segment(Options with { AgeingSeconds = 7 }, _segment.Self);
+        next.TakeOver(_segment, Vtep.NowMilliseconds);
+        next.Fdb.Learn(Mac(9), Ip("192.0.2.9"), Vtep.NowMilliseconds);
+        _segment.Fdb.Delete(Mac(1), null, Options.Vni, Vtep.NowMilliseconds);
+        _segment.Fdb.Replace(Mac(2), destination, Options.Vni, EntryKind.Static, Vtep.NowMilliseconds);
+        _segment.Fdb.Append(MacAddress.Zero, destination, Options.Vni, EntryKind.Permanent, Vtep.NowMilliseconds);
+        _segment.Neighbours.Delete(Ip("10.1.1.1"));
+        _segment.Neighbours.Replace(new Neighbour(Ip("10.1.1.2"), Mac(7)));
+        var expected = Show();
+        var touched = 0;
+        next.Fdb.OnConfigured = _ => touched++;
+        SegmentTables.CatchUp(_segment, next);
+        Assert.Equal(3, touched);
+        _segment.Fdb.Learn(Mac(9), Ip("192.0.2.9"), Vtep.NowMilliseconds);
+        Assert.Equal(Show(), Show(next));
+        Assert.NotEqual(expected, Show());
     }
 
     [Fact]
