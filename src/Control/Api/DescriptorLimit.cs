@@ -5,11 +5,11 @@ namespace Sleeve.Control.Api;
 /// <summary>How many files this process may have open: what the API takes is missing where frames are sent.</summary>
 internal static class DescriptorLimit
 {
-    /// <summary>With fewer the runtime itself may not find its parts.</summary>
-    public const int Least = 256;
+    /// <summary>With fewer the runtime itself may not find its parts, of which it keeps each open: some 200.</summary>
+    public const int Least = 512;
 
-    /// <summary>Descriptors that no segment takes: source ports, commands and the runtime need some.</summary>
-    public const int Reserve = 64;
+    /// <summary>Descriptors that no segment takes: parts of the runtime that are loaded when they are needed, source ports and commands take some.</summary>
+    public const int Reserve = 192;
 
     private const int Usual = 1024;
 

@@ -130,7 +130,7 @@ internal sealed class Engine : IDisposable
     public RunningSegment Add(UpSegment asked, MtuFinder mtus, FormerSegment? former = null)
     {
         if (DescriptorLimit.IsNearlyReached())
-            throw new HostException($"{asked.Segment.Name}: too many open files: {DescriptorLimit.Read()} are allowed, and the last {DescriptorLimit.Reserve} are kept for frames and commands; raise the limit (LimitNOFILE= of the unit, ulimit -n)");
+            throw new HostException($"too many open files: {DescriptorLimit.Read()} are allowed, and the last {DescriptorLimit.Reserve} are kept for frames and commands; raise the limit (LimitNOFILE= of the unit, ulimit -n)");
         var place = PlaceOf(asked.NetworkNamespace);
         OverlayDevice? device = null;
         try

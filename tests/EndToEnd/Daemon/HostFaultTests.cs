@@ -188,7 +188,7 @@ public sealed class HostFaultTests(ITestOutputHelper output) : DaemonTest(output
         var (daemon, a, b) = GivenSegments();
         // What it has by now and some more; only the soft limit, which can be raised again.
         var open = Directory.GetFiles($"/proc/{daemon.Process.Id}/fd").Length;
-        Command.Run(["prlimit", $"--pid={daemon.Process.Id}", $"--nofile={open + 64 + 20}:"]).Ok();
+        Command.Run(["prlimit", $"--pid={daemon.Process.Id}", $"--nofile={open + 192 + 20}:"]).Ok();
         ApiAnswer? refusal = null;
         var made = 0;
         for (; made < 200 && refusal is null; made++)
@@ -226,8 +226,8 @@ public sealed class HostFaultTests(ITestOutputHelper output) : DaemonTest(output
     {
         Requirements.Programs("prlimit");
         var (a, b) = GivenTwoHosts();
-        var daemon = SleeveDaemon.Make(a, [.. Enumerable.Range(1, 150).Select(number => $"{{ifname: vx{number}, vni: {number}}}")]);
-        foreach (var limit in new[] { 64, 100, 200 })
+        var daemon = SleeveDaemon.Make(a, [.. Enumerable.Range(1, 300).Select(number => $"{{ifname: vx{number}, vni: {number}}}")]);
+        foreach (var limit in new[] { 64, 100, 400 })
         {
             daemon.Wrapper = ["prlimit", $"--nofile={limit}:{limit}"];
             var process = daemon.Launch();
@@ -238,16 +238,16 @@ public sealed class HostFaultTests(ITestOutputHelper output) : DaemonTest(output
         }
 
         // Some of them, and those that it could not have are told.
-        daemon.Wrapper = ["prlimit", "--nofile=280:280"];
+        daemon.Wrapper = ["prlimit", "--nofile=520:520"];
         daemon.Start();
-        Assert.Contains("too many open files: 280 are allowed", daemon.Process.Error, StringComparison.Ordinal);
-        Assert.Equal(150, daemon.Segments.Count);
-        Assert.InRange(TapsOf(a).Count, 1, 149);
+        Assert.Contains("too many open files: 520 are allowed", daemon.Process.Error, StringComparison.Ordinal);
+        Assert.Equal(300, daemon.Segments.Count);
+        Assert.InRange(TapsOf(a).Count, 1, 299);
         Assert.Equal(1, daemon.Run("segment add one vni 5000").ExitCode);
         daemon.Kill();
         daemon.Wrapper = [];
         daemon.Start();
-        Assert.Equal(150, TapsOf(a).Count);
+        Assert.Equal(300, TapsOf(a).Count);
         Assert.All(daemon.Get("segments").EnumerateArray(), static segment => Assert.Equal("running", segment.GetProperty("state").GetString()));
         PurgeLeavesNothing(daemon);
     }
