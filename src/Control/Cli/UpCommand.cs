@@ -96,6 +96,7 @@ internal static class UpCommand
         OuterSettings.AddTo(command);
         GroupSettings.AddTo(command);
         RootlessSettings.AddTo(command);
+        UserSettings.AddTo(command);
         foreach (var flag in (ReadOnlySpan<Option<bool>>)[
             Learning, NoLearning, Proxy, NoProxy, UdpChecksum, NoUdpChecksum, Zero6Transmit, NoZero6Transmit, Zero6Receive, NoZero6Receive, Strict])
             command.Options.Add(flag);
@@ -105,6 +106,7 @@ internal static class UpCommand
         command.SetAction(static (result, cancellation) =>
         {
             var errors = TryRead(result, out var options);
+            if (errors.Count == 0 && UserSettings.TryBecome(options!.User, options.Vtep, options.Devices, options.PathMtu) is { } failure) return Task.FromResult(CommandLine.Fail("up", failure));
             if (errors.Count == 0) return ForegroundVtep.RunAsync(options!, cancellation);
             CommandLine.WriteErrors(result, errors);
             return Task.FromResult(ExitCode.BadInput);
@@ -149,6 +151,7 @@ internal static class UpCommand
             Devices = [.. devices.Select(static device => device.Segment)],
             Device = GroupSettings.ReadDevice(reader),
             PathMtu = PathMtuSettings.Read(reader),
+            User = UserSettings.Read(reader),
             Socket = reader.Read<string?>(Socket, Words.SocketPath!, null),
         };
         RefuseContradictions(reader, options, devices);
