@@ -87,6 +87,10 @@ internal sealed class Service : IAsyncDisposable
         var file = isAbsent ? Configuration.ReadText(path, "{}", errors.Add) : Configuration.ReadFile(path, errors.Add);
         if (file is not null)
         {
+            // Before there is anything that would be root's. What commands made is only known afterwards, and has to do with what the file needs.
+            if (Configuration.Read(_options.Words, file, errors, [], out _) is { User: not null } own
+                && UserSettings.TryBecome(own.User, own.Engine.Vtep, own.Segments.Values.Select(static segment => segment.Asked), own.Engine.PathMtu) is { } refusal)
+                throw new HostException(refusal);
             _store = StateStore.Open(_options.StateFolder, _logger.Say);
             if (isAbsent) _logger.Say($"there is no {path}: beginning without segments of its own; sleeve segment add makes some, sleeve config reload reads the file once it is there");
             if (Configuration.Read(_options.Words, file, errors, StoredSegments(_store), out var refused) is { } configuration) return (file, configuration);

@@ -12,6 +12,8 @@ public sealed class UdpUnderlay : IUnderlay, IDisposable
     /// <summary>What the receiving socket asks for: at 64-byte frames about 16,000 datagrams, some 50 ms of a full-rate burst.</summary>
     public const int ReceiveBufferBytes = 16 << 20;
 
+    private const int PrivilegedPorts = 1024;
+
     private readonly VtepOptions _options;
     private readonly UnderlaySocket _receiver;
     private readonly SourcePorts _senders;
@@ -122,6 +124,14 @@ public sealed class UdpUnderlay : IUnderlay, IDisposable
         if (probe.TryFindSource(address[..group.Size], _options.Port, found) != 0) return default;
         return group.IsIPv4 ? InternetAddress.ReadIPv4(found) : InternetAddress.ReadIPv6(found);
     }
+
+    /// <summary>
+    /// What the thread that uses it needs beyond open descriptors: to open a socket for a new flow (its buffer, a privileged port), and to watch whether
+    /// super-frames leave.
+    /// </summary>
+    internal CapabilitySet NeededCapabilities => CapabilitySet.Of(LibC.CAP_NET_ADMIN)
+        .With(_tap is not null ? CapabilitySet.Of(LibC.CAP_NET_RAW) : default)
+        .With(_options.SourcePortMin < PrivilegedPorts ? CapabilitySet.Of(LibC.CAP_NET_BIND_SERVICE) : default);
 
     /// <summary>How super-frames and runs of datagrams reach the kernel now, and why that way. From any thread.</summary>
     public (TransmitOffload Offload, string Reason) TransmitOffload =>

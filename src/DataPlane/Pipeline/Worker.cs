@@ -172,6 +172,7 @@ public sealed class Worker : IDisposable
 
     private void Run()
     {
+        ThreadCapabilities.Restrict(_underlay.NeededCapabilities);
         Span<int> ready = stackalloc int[64];
         try
         {
