@@ -317,6 +317,13 @@ public sealed class Vtep : IDisposable
         _failure.TrySetResult(exception);
     }
 
+    /// <summary>Stops the workers and leaves everything open: what comes in from here on waits in the kernel's queues, for whoever takes the descriptors over.</summary>
+    public void Stop()
+    {
+        _housekeeping.Dispose();
+        foreach (var worker in _workers) worker.Stop();
+    }
+
     /// <summary>Stops the workers and closes the sockets.</summary>
     public void Dispose()
     {

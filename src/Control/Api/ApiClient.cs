@@ -47,6 +47,13 @@ internal sealed class ApiClient : IDisposable
         using var response = await SendAsync(new HttpRequestMessage(HttpMethod.Post, path) { Content = JsonContent.Create(body, type) });
     }
 
+    /// <summary>Asks for something to be done.</summary>
+    /// <exception cref="HostException">It was refused, with the reason.</exception>
+    public async Task PostAsync(string path)
+    {
+        using var response = await SendAsync(new HttpRequestMessage(HttpMethod.Post, path));
+    }
+
     /// <summary>Asks for a change that answers something.</summary>
     /// <exception cref="HostException">It was refused, with the reason.</exception>
     public async Task<T> PostAsync<T>(string path, JsonTypeInfo<T> answer)

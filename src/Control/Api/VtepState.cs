@@ -26,6 +26,9 @@ internal sealed class VtepState(Vtep vtep, Func<IReadOnlyDictionary<string, Vtep
     /// <summary>What it counts, as instruments; made when somebody asks.</summary>
     public VtepMetrics Metrics => LazyInitializer.EnsureInitialized(ref _metrics, ref _lock, () => new VtepMetrics(this));
 
+    /// <summary>Gives way to the program as it is installed now; answers why not, or null. Null where there is no such thing.</summary>
+    public Func<Task<string?>>? Handover { get; init; }
+
     /// <summary>Looks a segment up.</summary>
     public bool TryFind(string device, [NotNullWhen(true)] out VtepSegment? segment) => Segments.TryGetValue(device, out segment);
 }

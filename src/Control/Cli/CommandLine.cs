@@ -30,6 +30,7 @@ internal static class CommandLine
             ExplainCommand.Create(),
             CaptureCommand.Create(),
             ConfigCommand.Create(),
+            HandoverCommand.Create(),
             PurgeCommand.Create(),
             DemoCommand.Create(),
             CompletionCommand.Create(),

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Globalization;
 using Sleeve.Control.Host;
 using Sleeve.Control.Up;
 using Sleeve.DataPlane;
@@ -30,6 +31,7 @@ internal sealed class Engine : IDisposable
     private PathMtuKeeper? _pathMtus;
     private ImmutableDictionary<string, RunningSegment> _segments = ImmutableDictionary<string, RunningSegment>.Empty;
     private ImmutableDictionary<string, VtepSegment> _attached = ImmutableDictionary<string, VtepSegment>.Empty;
+    private PassedDescriptors? _passed;
     private bool _isStarted;
 
     private Engine(EngineOptions options, StderrLogger logger)
@@ -39,10 +41,13 @@ internal sealed class Engine : IDisposable
     }
 
     /// <summary>Opens the sockets in the calling thread's network namespace; no segment yet, and nothing moves before <see cref="Start"/>.</summary>
+    /// <param name="options">How.</param>
+    /// <param name="logger">Takes lines for whoever watches.</param>
+    /// <param name="passed">What the run before left open; claimed as segments are added. Stays the caller's.</param>
     /// <exception cref="HostException">It cannot be done; nothing is left.</exception>
-    public static Engine Open(EngineOptions options, StderrLogger logger)
+    public static Engine Open(EngineOptions options, StderrLogger logger, PassedDescriptors? passed = null)
     {
-        var engine = new Engine(options, logger);
+        var engine = new Engine(options, logger) { _passed = passed };
         try
         {
             engine.OpenUnderlay();
@@ -91,7 +96,7 @@ internal sealed class Engine : IDisposable
     {
         try
         {
-            return new Vtep(options with { InterfaceIndex = _underlayLink?.Index ?? 0 }, _logger);
+            return new Vtep(options with { InterfaceIndex = _underlayLink?.Index ?? 0, TakeReceiver = worker => _passed?.TryTake(ReceiverName(worker)) }, _logger);
         }
         catch (TransmitOffloadException failure)
         {
@@ -130,7 +135,7 @@ internal sealed class Engine : IDisposable
         try
         {
             var (mtu, source) = mtus.Find(asked);
-            device = place.Make(asked, Vtep.Workers.Count, mtu, _options.KeepsDevices ? DeviceLife.Kept : DeviceLife.Process);
+            device = place.Make(asked, Vtep.Workers.Count, mtu, _options.KeepsDevices ? DeviceLife.Kept : DeviceLife.Process, TakeQueues(asked.Segment.Name));
             var segment = NewSegment(asked.Segment);
             (segment.DeviceMac, segment.Mtu, segment.IsBridgePort) = (device.Link.Mac, device.Link.Mtu, device.IsBridgePort(device.Link));
             segment.SetUp(device.Link.IsUp, Vtep.NowMilliseconds);
@@ -158,6 +163,33 @@ internal sealed class Engine : IDisposable
             CloseIfEmpty(asked.NetworkNamespace);
             throw;
         }
+    }
+
+    private List<FileDescriptor> TakeQueues(string name)
+    {
+        var queues = new List<FileDescriptor>();
+        while (_passed?.TryTake(QueueName(name, queues.Count)) is { } queue) queues.Add(queue);
+        return queues;
+    }
+
+    private static string QueueName(string device, int number) => string.Create(CultureInfo.InvariantCulture, $"tap-{number}-{device}");
+
+    private static string ReceiverName(int worker) => string.Create(CultureInfo.InvariantCulture, $"udp-{worker}");
+
+    /// <summary>The descriptors that another run could go on with, sockets first, each with its name.</summary>
+    public IEnumerable<(string Name, int Descriptor)> Descriptors =>
+        Vtep.Workers.Select(static (worker, number) => (ReceiverName(number), worker.Underlay.ReceiverDescriptor)).Concat(Segments.Values.SelectMany(QueuesOf));
+
+    /// <summary>The same of one segment.</summary>
+    public static IEnumerable<(string Name, int Descriptor)> QueuesOf(RunningSegment running) =>
+        running.Device.Queues.Select((queue, number) => (QueueName(running.Name, number), queue.Descriptor));
+
+    /// <summary>Stops to move frames and leaves everything open; nothing but the end of the process may follow.</summary>
+    public void Stop()
+    {
+        foreach (var place in _places.Values) place.StopWatching();
+        _pathMtus?.Dispose();
+        Vtep.Stop();
     }
 
     private Segment NewSegment(SegmentOptions options) => new(options, new VtepAddress(_options.Vtep.Local, _options.Vtep.Port), Vtep.Events);

@@ -1,11 +1,15 @@
 using System.CommandLine;
+using System.ComponentModel;
 using System.Diagnostics;
+using System.Globalization;
 using System.Runtime.InteropServices;
 using Sleeve.Control.Api;
 using Sleeve.Control.Cli;
 using Sleeve.Control.Config;
+using Sleeve.Control.Host;
 using Sleeve.Control.Store;
 using Sleeve.Control.Up;
+using Sleeve.DataPlane.Interop;
 
 namespace Sleeve.Control.Daemon;
 
@@ -26,6 +30,11 @@ internal sealed class Service : IAsyncDisposable
     public const int RetrySeconds = 5;
 
     private const int SnapshotSeconds = 30;
+    private const int TrialSeconds = 20;
+    private const int AnswerMilliseconds = 50;
+
+    // When frames began to wait, in ticks of the monotonic clock, which the next program shares.
+    private const string StoodSince = "SLEEVE_STOOD_SINCE";
 
     // A snapshot of a million stations takes a second; it shall not take more than a twentieth of the time.
     private const int SnapshotShare = 20;
@@ -34,12 +43,14 @@ internal sealed class Service : IAsyncDisposable
     private readonly CancellationTokenSource _stop;
     private readonly StderrLogger _logger = new("sleeve daemon");
     private readonly ServiceManager _manager = new();
+    private readonly PassedDescriptors _passed = PassedDescriptors.Take();
     private readonly TaskCompletionSource<string> _fault = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private StateStore? _store;
     private Engine? _engine;
     private SegmentKeeper? _keeper;
     private SocketLinks? _links;
     private Frontend? _frontend;
+    private volatile bool _isHandingOver;
 
     private Service(ServiceOptions options, CancellationTokenSource stop)
     {
@@ -60,7 +71,8 @@ internal sealed class Service : IAsyncDisposable
         {
             if (service.ReadConfiguration() is not var (file, configuration)) return ExitCode.BadInput;
             await service.SetUpAsync(file, configuration);
-            return await service.MaintainAsync() is { } fault ? CommandLine.Fail("daemon", fault) : ExitCode.Done;
+            if (await service.MaintainAsync() is { } fault) return CommandLine.Fail("daemon", fault);
+            return service._isHandingOver ? await service.BecomeNextAsync() : ExitCode.Done;
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {
@@ -133,16 +145,18 @@ internal sealed class Service : IAsyncDisposable
     {
         SocketFile.Prepare(_options.SocketPath);
         var former = ReadFormer();
-        _engine = Engine.Open(configuration.Engine, _logger);
+        _engine = Engine.Open(configuration.Engine, _logger, _passed);
         _engine.OnFault = fault => _fault.TrySetResult(fault);
         _keeper = new SegmentKeeper(_options.Words, file, configuration, _engine, _store!, _logger.Say);
         _links = new SocketLinks(_options.SocketPath);
         _keeper.Begin(former);
         _stop.Token.ThrowIfCancellationRequested();
         _engine.Start((running, refusal) => _keeper.Fail(running.Name, refusal.Message));
+        _passed.Dispose();
+        TellHandover();
         await _keeper.Tables.SaveAsync();
-        _keeper.OnSegments = () => _links.Follow(_keeper.Configuration.Segments.Keys);
-        _frontend = await Frontend.StartAsync(configuration.Frontend, [_options.SocketPath], new VtepState(_engine.Vtep, () => _engine.Attached) { Keeper = _keeper }, _logger, _stop.Token);
+        _keeper.OnSegments = OnSegments;
+        _frontend = await Frontend.StartAsync(configuration.Frontend, [_options.SocketPath], new VtepState(_engine.Vtep, () => _engine.Attached) { Keeper = _keeper, Handover = TryHandOverAsync }, _logger, _stop.Token);
         _keeper.OnSegments();
         RunningSegment[] segments = [.. _engine.Segments.Values.OrderBy(static running => running.Name, StringComparer.Ordinal)];
         await Engine.WaitUntilRunningAsync(segments, _stop.Token);
@@ -150,6 +164,68 @@ internal sealed class Service : IAsyncDisposable
         _logger.Say($"commands on {_options.SocketPath}, state in {_options.StateFolder}");
         _logger.Say("ready");
         _manager.Ready(StatusLine());
+    }
+
+    private void OnSegments()
+    {
+        _links!.Follow(_keeper!.Configuration.Segments.Keys);
+        _manager.Keep(_engine!.Descriptors);
+    }
+
+    private void TellHandover()
+    {
+        if (!long.TryParse(Environment.GetEnvironmentVariable(StoodSince), NumberStyles.None, CultureInfo.InvariantCulture, out var since)) return;
+        Environment.SetEnvironmentVariable(StoodSince, null);
+        PassedDescriptors.SetVariable(StoodSince, "");
+        _logger.Say(string.Create(CultureInfo.InvariantCulture, $"took over from the run before: frames waited for {Stopwatch.GetElapsedTime(since).TotalMilliseconds:0} ms"));
+    }
+
+    /// <summary>Sees whether this program, as it is installed now, would start, and if so begins to give way to it.</summary>
+    /// <returns>Why not; null if it goes on.</returns>
+    private async Task<string?> TryHandOverAsync()
+    {
+        try
+        {
+            IReadOnlyList<string> words = OwnProgram.Words;
+            var start = new ProcessStartInfo(words[0], [.. words.Skip(1), .. File.Exists(_keeper!.Path) ? new[] { "config", "check", _keeper.Path } : ["--help"]]) { RedirectStandardError = true, RedirectStandardOutput = true };
+            using var trial = Process.Start(start)!;
+            var errors = trial.StandardError.ReadToEndAsync();
+            var output = trial.StandardOutput.ReadToEndAsync();
+            using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(TrialSeconds));
+            await trial.WaitForExitAsync(patience.Token);
+            await output;
+            if (trial.ExitCode != 0) return $"the installed {words[^1]} would not take over: {(await errors).Trim()}";
+        }
+        catch (OperationCanceledException)
+        {
+            return $"the installed program does not start within {TrialSeconds} s";
+        }
+        catch (Exception failure) when (failure is Win32Exception or IOException)
+        {
+            return $"the installed program cannot be started: {failure.Message}";
+        }
+
+        _isHandingOver = true;
+        // After the answer is out.
+        _ = Task.Delay(AnswerMilliseconds).ContinueWith(_ => _stop.Cancel(), TaskScheduler.Default);
+        return null;
+    }
+
+    // Same process, other program: whoever supervises it does not notice, and the kernel's queues hold what comes meanwhile.
+    private async Task<int> BecomeNextAsync()
+    {
+        _manager.Reloading();
+        if (_frontend is not null) await _frontend.DisposeAsync();
+        _frontend = null;
+        SaveLearned();
+        await _keeper!.Tables.SaveAsync();
+        _engine!.Stop();
+        var since = Stopwatch.GetTimestamp();
+        PassedDescriptors.Leave(_engine.Descriptors);
+        _store!.Dispose();
+        PassedDescriptors.SetVariable(StoodSince, since.ToString(CultureInfo.InvariantCulture));
+        var errno = PassedDescriptors.Execute([.. OwnProgram.Words, .. Environment.GetCommandLineArgs()[1..]]);
+        return CommandLine.Fail("daemon", $"cannot start {OwnProgram.Words[0]}: {ErrnoException.Describe(errno)}; TAPs stay, start it again");
     }
 
     private string StatusLine()
@@ -214,7 +290,7 @@ internal sealed class Service : IAsyncDisposable
 
         if (failure.IsCompleted) return $"a worker failed: {(await failure).Message}";
         if (_fault.Task.IsCompleted) return await _fault.Task;
-        _logger.Say("stopping; TAPs stay for the next run (sleeve purge removes them)");
+        _logger.Say(_isHandingOver ? "handing over" : "stopping; TAPs stay for the next run (sleeve purge removes them)");
         return null;
     }
 
@@ -237,6 +313,7 @@ internal sealed class Service : IAsyncDisposable
         _engine?.Dispose();
         _keeper?.Dispose();
         _store?.Dispose();
+        _passed.Dispose();
         _manager.Dispose();
     }
 }

@@ -1,6 +1,5 @@
 using System.Globalization;
-using System.Net.Sockets;
-using System.Text;
+using Sleeve.DataPlane.Interop;
 
 namespace Sleeve.Control.Daemon;
 
@@ -11,19 +10,23 @@ namespace Sleeve.Control.Daemon;
 internal sealed class ServiceManager : IDisposable
 {
     private const string SocketVariable = "NOTIFY_SOCKET";
+    private const string StoreVariable = "FDSTORE";
+    private const int MaxNameLength = 255;
     private const string WatchdogVariable = "WATCHDOG_USEC";
     private const string WatchdogPidVariable = "WATCHDOG_PID";
 
-    private readonly Socket? _socket;
-    private readonly UnixDomainSocketEndPoint? _manager;
+    private readonly ManagerSocket? _socket;
+    private readonly int _roomForDescriptors;
+    private readonly HashSet<string> _kept = [];
+    private readonly Lock _turn = new();
 
     /// <summary>Finds the manager in the environment.</summary>
     public ServiceManager()
     {
-        if (Environment.GetEnvironmentVariable(SocketVariable) is not ['/' or '@', ..] path) return;
-        // A leading @ stands for a name that is in no file system (unix(7)).
-        _manager = new UnixDomainSocketEndPoint(path[0] == '@' ? '\0' + path[1..] : path);
-        _socket = new Socket(AddressFamily.Unix, SocketType.Dgram, ProtocolType.Unspecified);
+        _socket = ManagerSocket.TryOpen(Environment.GetEnvironmentVariable(SocketVariable) ?? "");
+        if (_socket is null) return;
+        // FileDescriptorStoreMax= of the unit; systemd 254 says it to the service.
+        if (int.TryParse(Environment.GetEnvironmentVariable(StoreVariable), NumberStyles.None, CultureInfo.InvariantCulture, out var room)) _roomForDescriptors = room;
         var isForUs = Environment.GetEnvironmentVariable(WatchdogPidVariable) is not { } pid || pid == Environment.ProcessId.ToString(CultureInfo.InvariantCulture);
         if (isForUs && long.TryParse(Environment.GetEnvironmentVariable(WatchdogVariable), NumberStyles.None, CultureInfo.InvariantCulture, out var microseconds) && microseconds > 0)
             WatchdogInterval = TimeSpan.FromMicroseconds(microseconds / 3.0);
@@ -47,20 +50,38 @@ internal sealed class ServiceManager : IDisposable
     /// <summary>What goes on, in a line.</summary>
     public void Status(string status) => Send($"STATUS={status}");
 
-    private void Send(string message)
+    /// <summary>
+    /// Has the manager keep these descriptors and no others, for the next run to go on with (file descriptor store, sd_pid_notify_with_fds(3)): so not even a killed daemon loses what
+    /// the kernel has queued in them. What there is no room for is left out.
+    /// </summary>
+    public void Keep(IEnumerable<(string Name, int Descriptor)> descriptors)
     {
-        if (_socket is null || _manager is null) return;
-        try
+        if (_socket is null || _roomForDescriptors == 0) return;
+        lock (_turn)
         {
-            _socket.SendTo(Encoding.UTF8.GetBytes(message), _manager);
-        }
-        catch (SocketException)
-        {
-            // Nobody listens any more.
+            var wanted = descriptors.Where(static each => each.Name.Length <= MaxNameLength && each.Name.All(static c => c is > ' ' and < '\x7f' and not ':')).Take(_roomForDescriptors).ToArray();
+            foreach (var gone in _kept.Except(wanted.Select(static each => each.Name)).ToArray()) Forget(gone);
+            foreach (var (name, descriptor) in wanted)
+            {
+                if (!_kept.Add(name)) continue;
+                // What an earlier run had kept under the name is closed by now. An error on a socket is no reason to let go of it.
+                _socket.Send($"FDSTOREREMOVE=1\nFDNAME={name}");
+                _socket.Send($"FDSTORE=1\nFDPOLL=0\nFDNAME={name}", descriptor);
+            }
         }
     }
 
+    /// <summary>Says that a device's queues are others from now on, or none.</summary>
+    public void Forget(string name)
+    {
+        lock (_turn)
+        {
+            if (_kept.Remove(name)) _socket?.Send($"FDSTOREREMOVE=1\nFDNAME={name}");
+        }
+    }
+
+    private void Send(string message) => _socket?.Send(message);
+
     /// <inheritdoc/>
     public void Dispose() => _socket?.Dispose();
-
 }

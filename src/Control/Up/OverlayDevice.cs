@@ -73,12 +73,14 @@ internal sealed class OverlayDevice : IDisposable
     /// <param name="queues">Queues to open, at least 1; an existing TAP that was made with one has one.</param>
     /// <param name="mtu">The MTU to set.</param>
     /// <param name="life">Whether it outlives the process.</param>
+    /// <param name="passed">Open queues of the run before, in their order; taken over, or closed. May be empty.</param>
     /// <exception cref="HostException">It cannot be done; nothing is left changed.</exception>
-    public static OverlayDevice Make(RouteNetlink host, NetworkNamespace? where, UpSegment segment, int queues, int mtu, DeviceLife life)
+    public static OverlayDevice Make(RouteNetlink host, NetworkNamespace? where, UpSegment segment, int queues, int mtu, DeviceLife life, IReadOnlyList<FileDescriptor> passed)
     {
         var device = new OverlayDevice(host, segment.Segment.Name);
         try
         {
+            device.TakeOver(passed, queues);
             device.Open(where, segment.TapDescriptor, queues);
             device.Configure(segment, mtu);
             if (life == DeviceLife.Kept) device.Keep();
@@ -173,6 +175,28 @@ internal sealed class OverlayDevice : IDisposable
     /// <summary>Tells that the interface is gone, so that there is nothing left to undo on it.</summary>
     public void MarkGone() => _isGone = true;
 
+    // With what is queued in them. Something else under that name is not taken for it.
+    private void TakeOver(IReadOnlyList<FileDescriptor> passed, int queues)
+    {
+        foreach (var descriptor in passed)
+        {
+            try
+            {
+                if (_queues.Count < queues && TapDevice.Identify(descriptor.Number).Name == _name) _queues.Add(TapDevice.FromDescriptor(descriptor));
+                else descriptor.Dispose();
+            }
+            catch (Exception failure) when (failure is ErrnoException or NotSupportedException)
+            {
+                descriptor.Dispose();
+            }
+        }
+
+        if (_queues.Count == 0 || _host.FindLink(_name) is not null) return;
+        // Moved to another namespace meanwhile.
+        foreach (var queue in _queues) queue.Dispose();
+        _queues.Clear();
+    }
+
     private void Open(NetworkNamespace? where, int? descriptor, int queues)
     {
         var existing = _host.FindLink(_name);
@@ -185,11 +209,11 @@ internal sealed class OverlayDevice : IDisposable
         }
 
         // Anybody may open another queue of a multi-queue TAP, and would then take part of its frames.
-        if (existing?.Tun is { IsMultiQueue: true, QueueCount: > 0 }) throw InUse();
+        if (existing?.Tun is { IsMultiQueue: true, QueueCount: var open } && open > _queues.Count) throw InUse();
         try
         {
             var multiQueue = existing?.Tun?.IsMultiQueue ?? queues > 1;
-            for (var i = 0; i < (multiQueue ? queues : 1); i++)
+            for (var i = _queues.Count; i < (multiQueue ? queues : 1); i++)
                 _queues.Add(TapDevice.Open(_name, multiQueue, where));
         }
         catch (ErrnoException failure)

@@ -33,6 +33,12 @@ public static unsafe partial class LibC
     [LibraryImport(libc)]
     public static partial int getppid();
 
+    [LibraryImport(libc, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int setenv(string name, string value, int overwrite);
+
+    [LibraryImport(libc, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int unsetenv(string name);
+
     /// <param name="file">Looked for in PATH if it has no slash.</param>
     /// <param name="argv">The last element is null.</param>
     [LibraryImport(libc, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]

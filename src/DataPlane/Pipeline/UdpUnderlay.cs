@@ -42,7 +42,8 @@ public sealed class UdpUnderlay : IUnderlay, IDisposable
         ArgumentNullException.ThrowIfNull(options);
         _clock = clock;
         _options = options;
-        _receiver = new UnderlaySocket(!options.Local.IsIPv4);
+        var passed = options.TakeReceiver(worker) is { } open ? UnderlaySocket.TryAdopt(open, !options.Local.IsIPv4, options.Port) : null;
+        _receiver = passed ?? new UnderlaySocket(!options.Local.IsIPv4);
         try
         {
             Prepare(_receiver);
@@ -60,7 +61,7 @@ public sealed class UdpUnderlay : IUnderlay, IDisposable
             any.Clear();
             // Another process must find the port taken, and so must we if it is another's: the first socket is bound alone, before it shares.
             if (worker > 0) _receiver.Set(LibC.SOL_SOCKET, LibC.SO_REUSEPORT, 1);
-            var errno = _receiver.TryBind(any[..options.Local.Size], options.Port);
+            var errno = passed is not null ? 0 : _receiver.TryBind(any[..options.Local.Size], options.Port);
             if (errno != 0) throw new ErrnoException(errno, nameof(LibC.bind), $"UDP port {options.Port}");
             if (workers > 1) _receiver.Set(LibC.SOL_SOCKET, LibC.SO_REUSEPORT, 1);
             _senders = new SourcePorts(options, worker, workers);
@@ -132,6 +133,9 @@ public sealed class UdpUnderlay : IUnderlay, IDisposable
     internal CapabilitySet NeededCapabilities => CapabilitySet.Of(LibC.CAP_NET_ADMIN)
         .With(_tap is not null ? CapabilitySet.Of(LibC.CAP_NET_RAW) : default)
         .With(_options.SourcePortMin < PrivilegedPorts ? CapabilitySet.Of(LibC.CAP_NET_BIND_SERVICE) : default);
+
+    /// <summary>The receiving socket's descriptor, which stays this object's.</summary>
+    public int ReceiverDescriptor => _receiver.Descriptor;
 
     /// <summary>How super-frames and runs of datagrams reach the kernel now, and why that way. From any thread.</summary>
     public (TransmitOffload Offload, string Reason) TransmitOffload =>

@@ -27,6 +27,7 @@ public sealed class Worker : IDisposable
     private SegmentPort?[] _ports = [];
     private GroupReceiver?[] _groups = [];
     private volatile bool _stopping;
+    private bool _isDisposed;
     private long _rounds;
     private long _roundsAtLook = -1;
     private long _bytesAtSleep;
@@ -249,14 +250,22 @@ public sealed class Worker : IDisposable
 
     private int RunGroup(int index, long now) => Volatile.Read(ref _groups)[index] is { } group ? Decapsulation.Run(group, now) : 0;
 
-    /// <summary>Stops the thread and closes the sockets; TAPs are the caller's.</summary>
-    public void Dispose()
+    /// <summary>Stops the thread; what comes in from here on waits in the kernel's queues.</summary>
+    public void Stop()
     {
         // A second time the descriptors may be somebody else's.
         if (_stopping) return;
         _stopping = true;
         _poll.Wake();
         if (_thread.IsAlive) _thread.Join();
+    }
+
+    /// <summary>Stops the thread and closes the sockets; TAPs are the caller's.</summary>
+    public void Dispose()
+    {
+        if (_isDisposed) return;
+        _isDisposed = true;
+        Stop();
         _poll.Dispose();
         _underlay.Dispose();
     }
