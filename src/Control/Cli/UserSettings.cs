@@ -1,5 +1,4 @@
 using System.CommandLine;
-using Sleeve.Control.Host;
 using Sleeve.Control.Up;
 using Sleeve.DataPlane;
 

@@ -8,7 +8,7 @@ public static unsafe class ThreadCapabilities
 {
     // What Restrict left to this thread; of one that never called it nothing is switched.
     [ThreadStatic]
-    private static CapabilitySet s_kept;
+    private static CapabilitySet _kept;
 
     /// <summary>What the thread may use now.</summary>
     public static CapabilitySet Effective => Read().Effective;
@@ -27,11 +27,11 @@ public static unsafe class ThreadCapabilities
         var kept = permitted.Within(keep);
         if (!TryWrite(default, permitted, default)) return;
         var reading = ReadsOwnFiles() ? default : permitted.Within(CapabilitySet.Of(LibC.CAP_DAC_READ_SEARCH));
-        if (TryWrite(reading, kept.With(reading), default)) s_kept = kept;
+        if (TryWrite(reading, kept.With(reading), default)) _kept = kept;
     }
 
     /// <summary>Switches on what <see cref="Restrict"/> left; to be disposed by the same thread, soon. Two short system calls, none if nothing was left.</summary>
-    public static Raised Raise() => new(s_kept);
+    public static Raised Raise() => new(_kept);
 
     /// <summary>The time during which they are switched on.</summary>
     public readonly ref struct Raised
