@@ -22,6 +22,7 @@ public static class Requirements
         ["setpriv"] = "util-linux",
         ["newuidmap"] = "uidmap",
         ["busybox"] = "busybox-static",
+        ["promtool"] = "prometheus",
     };
 
     private static readonly Lazy<string?> NamespaceProblem = new(FindNamespaceProblem);
