@@ -45,6 +45,7 @@ internal static class UpCommand
         VtepSettings.AddTo(command);
         UserSettings.AddTo(command);
         FrontendSettings.AddTo(command);
+        UserSettings.AddTo(command);
         command.Options.Add(Socket.Option);
         command.Options.Add(Config.Option);
         command.WithExamples(Examples);

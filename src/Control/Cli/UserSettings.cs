@@ -21,13 +21,14 @@ internal static class UserSettings
     /// <param name="vtep">What it is to run, which says what is needed for it.</param>
     /// <param name="segments">The segments.</param>
     /// <param name="pathMtu">How path MTUs are kept.</param>
+    /// <param name="state">A folder of its own for what outlives it; null for the usual one.</param>
     /// <returns>Null to go on as this user; or why the user cannot run it, in one line.</returns>
-    public static string? TryBecome(string? user, VtepOptions vtep, IEnumerable<UpSegment> segments, PathMtuOptions pathMtu)
+    public static string? TryBecome(string? user, VtepOptions vtep, IEnumerable<UpSegment> segments, PathMtuOptions pathMtu, string? state = null)
     {
         if (user is null) return null;
         try
         {
-            Privileges.Become(user, account => Privileges.Needed(account, vtep, segments, pathMtu));
+            Privileges.Become(user, account => Privileges.Needed(account, vtep, segments, pathMtu), state);
             return null;
         }
         catch (IOException failure)

@@ -97,7 +97,8 @@ internal sealed class Service : IAsyncDisposable
         var errors = new List<string>();
         var isAbsent = _options.ConfigPath is null && !File.Exists(path);
         var file = isAbsent ? Configuration.ReadText(path, "{}", errors.Add) : Configuration.ReadFile(path, errors.Add);
-        if (file is not null)
+        if (file is not null && errors.Count == 0 && UserSettings.Read(new SettingReader(_options.Words).After(file.Top)) is { } user) errors.AddRange(Become(user, file));
+        if (file is not null && errors.Count == 0)
         {
             // Before there is anything that would be root's. What commands made is only known afterwards, and has to do with what the file needs.
             if (Configuration.Read(_options.Words, file, errors, [], out _) is { User: not null } own
@@ -111,6 +112,14 @@ internal sealed class Service : IAsyncDisposable
 
         CommandLine.WriteErrors(_options.Words, errors);
         return null;
+    }
+
+    // Before anything is made, so that it is the user's. What segments of the store need beyond those of the file they do without.
+    private IReadOnlyList<string> Become(string user, ConfigFile file)
+    {
+        if (Configuration.Read(_options.Words, file, [], [], out var errors) is not { } configuration) return errors;
+        var segments = configuration.Segments.Values.Select(static segment => segment.Asked);
+        return UserSettings.TryBecome(user, configuration.Engine.Vtep, segments, configuration.Engine.PathMtu, _options.StateFolder) is { } failure ? throw new HostException(failure) : [];
     }
 
     private List<StoredSegment> StoredSegments(StateStore store)

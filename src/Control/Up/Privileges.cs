@@ -55,8 +55,9 @@ internal static class Privileges
     /// <summary>Starts this process anew as a user, with what is needed and no way to get more; returns only if it is the user's already.</summary>
     /// <param name="name">An ordinary user.</param>
     /// <param name="needed">Says which capabilities that user needs.</param>
+    /// <param name="state">A folder for its state that need not be the usual one: made if it is not there, and otherwise left as it is. Null for none.</param>
     /// <exception cref="IOException">It cannot be done, with the reason in one line.</exception>
-    public static void Become(string name, Func<UserAccount, CapabilitySet> needed)
+    public static void Become(string name, Func<UserAccount, CapabilitySet> needed, string? state = null)
     {
         var user = UserAccount.Find(name) ?? throw new HostException($"--user {name}: there is no such user (getent passwd)");
         if (UserAccount.CurrentId == user.Id) return;
@@ -65,6 +66,7 @@ internal static class Privileges
         try
         {
             foreach (var folder in HostFolders.OfSystem) Prepare(folder, user);
+            if (state is not null && !Directory.Exists(state)) Prepare(state, user);
             RemoveDiagnosticPorts();
             user.Run(keep, OwnProgram.Words, Environment.GetCommandLineArgs()[1..]);
         }

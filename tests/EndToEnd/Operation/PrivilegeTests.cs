@@ -20,7 +20,7 @@ public sealed class PrivilegeTests(ITestOutputHelper output) : LabTest(output)
     private const ulong Bpf = 1UL << 39;
 
     [SkippableTheory]
-    [InlineData("", NetAdmin | NetRaw | Bpf)]
+    [InlineData("--workers 2", NetAdmin | NetRaw | Bpf)]
     [InlineData("--workers 1", NetAdmin | NetRaw)]
     [InlineData("--workers 1 --tx-offload udp-gso", NetAdmin)]
     [InlineData("--workers 1 --tx-offload udp-gso --srcport 700-800", NetAdmin | NetBindService)]
@@ -28,7 +28,7 @@ public sealed class PrivilegeTests(ITestOutputHelper output) : LabTest(output)
     {
         ArgumentNullException.ThrowIfNull(more);
         var (user, peer) = GivenUserAndKernel();
-        var vtep = StartAsRoot(user, ["--address", "10.1.1.1/24", "--user", user.Name, "--workers", "2", .. Options(user, peer), .. Command.Split(more)]);
+        var vtep = StartAsRoot(user, ["--address", "10.1.1.1/24", "--user", user.Name, .. Options(user, peer), .. Command.Split(more)]);
         AssertPings(user, peer);
         Assert.Contains($"runs as {user.Name} (uid {user.Id}) with CAP_", vtep.Error, StringComparison.Ordinal);
         foreach (var task in Tasks(vtep).Where(task => !task.Name.StartsWith("sleeve-worker", StringComparison.Ordinal)))
@@ -57,7 +57,7 @@ public sealed class PrivilegeTests(ITestOutputHelper output) : LabTest(output)
         user.Host.Try([.. user.Within, "touch", path]).Ok();
         user.Host.Try([.. user.Within, "mount", "--bind", $"/proc/{Environment.ProcessId}/root/run/netns/{inner.Namespace}", path]).Ok();
         var vtep = StartAsRoot(user, ["--address", "10.1.1.1/24", "--user", user.Name, "--workers", "1", "--tx-offload", "udp-gso", "--netns", path, .. Options(user, peer)]);
-        Assert.Equal(NetAdmin | SysAdmin, Hex(Tasks(vtep).First()["CapEff"]));
+        Assert.Equal(NetAdmin | SysAdmin, Hex(Tasks(vtep)[0]["CapEff"]));
         Assert.Equal(3, Traffic.Ping(inner, System.Net.IPAddress.Parse("10.1.1.2")));
     }
 
