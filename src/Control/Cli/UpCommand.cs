@@ -41,8 +41,8 @@ internal static class UpCommand
         "--srcport", "MIN-MAX", "UDP source ports, one a flow. [49152-65535]", "MIN-MAX, each 1 to 65535, MIN not above MAX");
     private static readonly Setting Ageing = new(
         "--ageing", "SECONDS", "Forget a station after this long in silence; 0 means 300. [300]", "0 to 1000000 (seconds)");
-    private static readonly Setting MaxAddress = new(
-        "--maxaddress", "N", "FDB entries at most; 0 means 1048576. [0]", "0 to 1048576");
+    private static readonly Setting MaxAddress = new Setting(
+        "--maxaddress", "N", "FDB entries at most; 0 means 1048576. [0]", "0 to 1048576").In("entries");
     private static readonly Setting Admit = new(
         "--admit", "WHO", "Take datagrams of configured VTEPs only (anybody's while there is none), or anybody's. [peers]", "peers or any");
     private static readonly Setting Mtu = new("--mtu", "BYTES", "MTU of the TAP. [route to the remotes, less 50 or 70]", "68 to 65521");
@@ -67,8 +67,8 @@ internal static class UpCommand
         Words.PolicyAllowed);
     private static readonly Setting GbpAccept = new(
         "--gbp-accept", "GROUPS", "Deliver frames of these groups only, and those with the A bit. [any]", Words.GroupsAllowed);
-    private static readonly Setting Workers = new(
-        "--workers", "N", "Threads that move frames, each with its own queue and sockets. [cores, at most 4]", $"1 to {VtepOptions.MaxWorkers}");
+    private static readonly Setting Workers = new Setting(
+        "--workers", "N", "Threads that move frames, each with its own queue and sockets. [cores, at most 4]", $"1 to {VtepOptions.MaxWorkers}").In("threads");
     private static readonly Setting TransmitOffload = new(
         "--tx-offload", "HOW", "Send super-frames and runs whole, for the kernel to cut. [auto: the first that its self-test passes]", "auto, tunnel-gso, udp-gso or none");
     private static readonly Setting ReceiveOffload = new(
@@ -155,7 +155,7 @@ internal static class UpCommand
     }
 
     /// <summary>Reads what each segment may have of its own: whatever is read here may stand in a segment of a configuration file.</summary>
-    private static ReadDevice ReadSegment(SettingReader reader)
+    internal static ReadDevice ReadSegment(SettingReader reader)
     {
         var remotes = reader.ReadGiven<InternetAddress>(Remote, Words.UnicastAddress);
         var groups = GroupSettings.ReadGroup(reader);
