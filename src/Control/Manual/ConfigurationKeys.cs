@@ -1,6 +1,5 @@
 using System.CommandLine;
 using Sleeve.Control.Cli;
-using Sleeve.Control.Config;
 
 namespace Sleeve.Control.Manual;
 

@@ -4,7 +4,6 @@ using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using System.Text;
 using Sleeve.Control.Cli;
-using Sleeve.Control.Config;
 using Sleeve.Control.Manual;
 using Sleeve.Control.Tests.Cli;
 
