@@ -7,8 +7,9 @@ namespace Sleeve.Control.Manual;
 /// <param name="Names">Its name and other ones for the same.</param>
 /// <param name="Opposite">The key that says the opposite; null if there is none.</param>
 /// <param name="IsSegments">Whether a segment may have it of its own.</param>
+/// <param name="IsDaemons">Whether the file of <c>sleeve daemon</c> may have it; if not, only that of <c>sleeve up --config</c>.</param>
 /// <param name="Facts">What the option of that name is declared as.</param>
-internal sealed record ConfigurationKey(IReadOnlyList<string> Names, string? Opposite, bool IsSegments, OptionFacts Facts)
+internal sealed record ConfigurationKey(IReadOnlyList<string> Names, string? Opposite, bool IsSegments, bool IsDaemons, OptionFacts Facts)
 {
     /// <summary>What may stand behind it.</summary>
     public string Allowed => Facts.Value is null ? "true or false" : Facts.Allowed ?? "";
@@ -40,8 +41,8 @@ internal static class ConfigurationKeys
         var up = root.Subcommands.Single(static command => command.Name == "up");
         var asked = new Asked();
         // Whatever is asked for here may stand in a segment.
-        UpCommand.ReadSegment(new SettingReader(root.Parse(["up"])).Before(asked));
-        var options = up.Options.Where(static option => !option.Hidden && option is Option<string[]> or Option<bool> && option.Name is not ("--config" or "--help")).ToArray();
+        SegmentSettings.Read(new SettingReader(root.Parse(["up"])).Before(asked));
+        var options = up.Options.Where(static option => !option.Hidden && option is Option<string[]> or Option<bool> && !UpCommand.NotInFile.Contains(option) && option.Name != "--help").ToArray();
         var names = options.Select(static option => option.Name).ToHashSet();
         var keys = new List<ConfigurationKey>();
         foreach (var option in options.Where(option => !IsOpposite(option.Name, names)))
@@ -49,7 +50,7 @@ internal static class ConfigurationKeys
             var opposite = option is Option<bool> && names.Contains("--no" + option.Name[2..]) ? "no" + option.Name[2..] : null;
             var facts = OptionFacts.Of(option);
             string[] own = [.. facts.Names.Where(static name => name.StartsWith("--", StringComparison.Ordinal)).Select(static name => name[2..])];
-            keys.Add(new ConfigurationKey(own, opposite, option.Name == Vni || asked.Options.Contains(option), facts));
+            keys.Add(new ConfigurationKey(own, opposite, option.Name == Vni || asked.Options.Contains(option), !UpCommand.NotInDaemonFile.Contains(option), facts));
         }
 
         return keys;

@@ -34,9 +34,10 @@ internal static class ConfigurationPage
     private static readonly string[] Format =
     [
         "The file is YAML, in UTF-8 (anchors and aliases work; tags, merge keys and several documents do not), or JSON if it begins with a brace.",
-        "Its keys are the options of sleeve up without their dashes, so --help of that verb and this text say the same. An option that can be repeated takes a value or a list of values, a flag true or false. Values that look like something else to YAML, such as an address that ends in a colon, need quotes.",
+        "It configures sleeve daemon, and sleeve up --config. Its keys are the options of sleeve up without their dashes, so --help of that verb and this text say the same. An option that can be repeated takes a value or a list of values, a flag true or false. Values that look like something else to YAML, such as an address that ends in a colon, need quotes.",
         "segments is the list of segments. Each has its device under ifname and its vni, and whatever it has of its own.",
         "What goes first: a segment's own key, then the command line, then the top of the file.",
+        "SIGHUP, sleeve config reload and systemctl reload sleeve have the daemon read it again: only what changed is touched, and a file with an error changes nothing.",
     ];
 
     private static readonly (string Key, string Allowed, string Meaning)[] Structure =
@@ -99,6 +100,7 @@ internal static class ConfigurationPage
         var unit = key.Facts.NamesUnit ? "" : $" ({key.Unit})";
         var text = $"{key.Facts.Meaning} Allowed: {key.Allowed}{unit}. Default: {key.Default}.";
         if (key.Facts.IsRepeatable) text += " May be a list.";
+        if (!key.IsDaemons) text += " Not in the file of sleeve daemon.";
         return key.Opposite is { } opposite ? $"{text} {opposite}: true says the opposite." : text;
     }
 
@@ -109,7 +111,7 @@ internal static class ConfigurationPage
         // The unit has a column of its own.
         var allowed = key.Unit.Length > 0 ? key.Allowed.Replace($" ({key.Unit})", "", StringComparison.Ordinal) : key.Allowed;
         if (key.Facts.IsRepeatable) allowed += "; or a list";
-        return $"| {names} | {Cell(allowed)} | {key.Unit} | {Cell(key.Default)} | {Cell(key.Facts.Meaning)} |\n";
+        return $"| {names} | {Cell(allowed)} | {key.Unit} | {Cell(key.Default)} | {Cell(key.Facts.Meaning)}{(key.IsDaemons ? "" : " Not in the file of `sleeve daemon`.")} |\n";
     }
 
     private static string Cell(string text) => text.Replace("|", "\\|", StringComparison.Ordinal).Replace("<", "&lt;", StringComparison.Ordinal);
