@@ -35,6 +35,7 @@ internal static class CommandLine
             DemoCommand.Create(),
             CompletionCommand.Create(),
             CompletionCommand.CreateAnswer(),
+            ManualCommand.Create(),
         };
         root.WithExamples("""
             Examples:
@@ -119,6 +120,9 @@ internal static class CommandLine
 
         ExamplesOf.AddOrUpdate(command, examples);
     }
+
+    /// <summary>The examples under the help of a command, as given to <see cref="WithExamples"/>; empty if there are none.</summary>
+    public static string ExamplesFor(Command command) => ExamplesOf.TryGetValue(command, out var examples) ? examples : "";
 
     /// <summary>How a command is called: <c>sleeve fdb add</c>.</summary>
     public static string NameOf(Command command) =>

@@ -13,8 +13,8 @@ internal static class VtepSettings
     private static readonly Setting Port = new("--dstport", "PORT", "UDP port to receive on and to send to. [4789]", "1 to 65535");
     private static readonly Setting SourcePorts = new(
         "--srcport", "MIN-MAX", "UDP source ports, one a flow. [49152-65535]", "MIN-MAX, each 1 to 65535, MIN not above MAX");
-    private static readonly Setting Workers = new(
-        "--workers", "N", "Threads that move frames, each with its own queue and sockets. [cores, at most 4]", $"1 to {VtepOptions.MaxWorkers}");
+    private static readonly Setting Workers = new Setting(
+        "--workers", "N", "Threads that move frames, each with its own queue and sockets. [cores, at most 4]", $"1 to {VtepOptions.MaxWorkers}").In("threads");
     private static readonly Setting TransmitOffload = new(
         "--tx-offload", "HOW", "Send super-frames and runs whole, for the kernel to cut. [auto: the first that its self-test passes]", "auto, tunnel-gso, udp-gso or none");
     private static readonly Setting ReceiveOffload = new(
