@@ -93,8 +93,16 @@ internal sealed partial class ApiServer : IAsyncDisposable
             throw;
         }
 
+        if (twins.Count > 0) LogReadOnly(logger, twins[0], twins.Count == 1 ? "" : $" and {twins.Count - 1} more");
+        if (options.Network is { } served) LogNetwork(logger, served.Endpoint, served.ClientAuthority);
         return server;
     }
+
+    [LoggerMessage(EventId = 303, Level = LogLevel.Information, Message = "API: {Path}{More} is read-only")]
+    private static partial void LogReadOnly(ILogger logger, string path, string more);
+
+    [LoggerMessage(EventId = 304, Level = LogLevel.Information, Message = "API on https://{Endpoint} for clients whom {Authority} vouches for")]
+    private static partial void LogNetwork(ILogger logger, System.Net.IPEndPoint endpoint, string authority);
 
     private static WebApplication Build(ApiOptions options, IReadOnlyList<string> twins, ApiTls? tls)
     {
