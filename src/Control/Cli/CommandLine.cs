@@ -27,6 +27,7 @@ internal static class CommandLine
             MonitorCommand.Create(),
             ExplainCommand.Create(),
             CaptureCommand.Create(),
+            WebCommand.Create(),
             ConfigCommand.Create(),
             DemoCommand.Create(),
             CompletionCommand.Create(),
