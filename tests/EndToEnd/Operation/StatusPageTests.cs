@@ -1,5 +1,4 @@
 using System.Net;
-using Sleeve.EndToEnd.Overlay;
 using Sleeve.EndToEnd.Rig;
 using Xunit.Abstractions;
 
