@@ -4,6 +4,7 @@ using System.Runtime.CompilerServices;
 using System.Security.Authentication;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
+using Sleeve.Control.Cli;
 using Sleeve.Control.Host;
 
 namespace Sleeve.Control.Api;
@@ -59,6 +60,20 @@ internal sealed class ApiClient : IDisposable
     public async Task<TAnswer> PostAsync<T, TAnswer>(string path, T body, JsonTypeInfo<T> type, JsonTypeInfo<TAnswer> answer)
     {
         using var response = await SendAsync(new HttpRequestMessage(HttpMethod.Post, path) { Content = JsonContent.Create(body, type) });
+        return await ReadAsync(response, answer);
+    }
+
+    /// <summary>Asks for something to be as it says here.</summary>
+    /// <param name="path">Of what.</param>
+    /// <param name="settings">How it is to be.</param>
+    /// <param name="mustBeNew">Whether there must be none yet.</param>
+    /// <param name="answer">What is answered.</param>
+    /// <exception cref="HostException">It was refused, with the reason.</exception>
+    public async Task<T> PutAsync<T>(string path, JsonElement settings, bool mustBeNew, JsonTypeInfo<T> answer)
+    {
+        var request = new HttpRequestMessage(HttpMethod.Put, path) { Content = JsonContent.Create(settings, ApiJson.Default.JsonElement) };
+        if (mustBeNew) request.Headers.IfNoneMatch.ParseAdd("*");
+        using var response = await SendAsync(request);
         return await ReadAsync(response, answer);
     }
 
@@ -142,6 +157,8 @@ internal sealed class ApiClient : IDisposable
             throw new HostException($"{_path} did not answer within {Patience.TotalSeconds:0} s");
         }
 
+        if (response.Headers.TryGetValues(SegmentRoutes.UnsavedHeader, out var unsaved))
+            CommandLine.Tell($"sleeve: warning: the daemon cannot save its state: {string.Join(' ', unsaved)}; what was done is lost if it ends before it can");
         if (response.IsSuccessStatusCode) return response;
         using (response)
         {

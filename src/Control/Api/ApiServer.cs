@@ -60,7 +60,11 @@ internal sealed partial class ApiServer : IAsyncDisposable
 
         var application = Build(options, twins, tls);
         ApiErrors.Use(application, MaxBodyBytes);
-        application.Use(next => context => ServeAsync(context, next, logger));
+        application.Use(next => context =>
+        {
+            SegmentRoutes.SaveBeforeAnswering(context, state);
+            return ServeAsync(context, next, logger);
+        });
         MapRoutes(application, state);
         OpenApiDocuments.Map(application);
         StatusPage.Map(application);
@@ -182,10 +186,12 @@ internal sealed partial class ApiServer : IAsyncDisposable
 
     private static void MapRoutes(WebApplication application, VtepState state)
     {
+        SegmentRoutes.Map(application, state);
         FdbRoutes.Map(application, state);
         RemoteRoutes.Map(application, state);
         NeighbourRoutes.Map(application, state);
         StatsRoutes.Map(application, state);
+        MetricRoutes.Map(application, state);
         ExplainRoutes.Map(application, state);
         CaptureRoutes.Map(application, state, application.Lifetime.ApplicationStopping);
         EventRoutes.Map(application, state, application.Lifetime.ApplicationStopping);

@@ -1,4 +1,5 @@
 using Microsoft.AspNetCore.Http;
+using Sleeve.Control.Daemon;
 using Sleeve.DataPlane.Forwarding;
 
 namespace Sleeve.Control.Api;
@@ -16,7 +17,7 @@ internal static class Problem
 
     /// <summary>Every type, without its prefix.</summary>
     public static IReadOnlyList<string> Types { get; } =
-        ["bad-value", "bad-request", "no-device", "no-interface", "no-entry", "no-resource", "exists", "not-supported", "wrong-family", "full", "busy", "read-only", "too-large", "internal"];
+        ["bad-value", "bad-request", "no-device", "no-interface", "no-entry", "no-resource", "exists", "not-supported", "wrong-family", "full", "busy", "read-only", "too-large", "impossible", "internal"];
 
     /// <summary>A value that cannot be read: names the key, the value and what is allowed.</summary>
     public static IResult BadValue(string key, string? value, string allowed) =>
@@ -54,6 +55,17 @@ internal static class Problem
 
     /// <summary>What something answered that shall be no different if it is asked for twice: that nothing was there to remove is done.</summary>
     public static IResult Idempotent(TableResult result) => (result == TableResult.NotFound ? null : Of(result)) ?? Results.NoContent();
+
+    /// <summary>Settings of a segment that are refused; every reason.</summary>
+    public static IResult BadSettings(IReadOnlyList<string> errors) => Of(StatusCodes.Status400BadRequest, "bad-value", "Invalid argument", string.Join("; ", errors));
+
+    /// <summary>Why the daemon did not do it.</summary>
+    public static IResult Of(CommandRefusedException refusal) => refusal.Kind switch
+    {
+        RefusalKind.Invalid => BadSettings(refusal.Errors),
+        RefusalKind.Conflict => Of(StatusCodes.Status409Conflict, "exists", "File exists", string.Join("; ", refusal.Errors)),
+        _ => Of(StatusCodes.Status422UnprocessableEntity, "impossible", "Operation not permitted", string.Join("; ", refusal.Errors)),
+    };
 
     private static IResult Of(int status, string type, string title, string? detail = null) =>
         Results.Json(new ProblemJson(title, status, detail) { Type = TypePrefix + type }, ApiJson.Default.ProblemJson, MediaType, status);

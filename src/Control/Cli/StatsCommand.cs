@@ -10,7 +10,8 @@ namespace Sleeve.Control.Cli;
 /// <summary><c>sleeve stats</c>: state and counters of a running VTEP, every drop with its reason.</summary>
 internal static class StatsCommand
 {
-    private const int PipeWidth = 240;
+    /// <summary>Characters of a line that goes to a pipe.</summary>
+    public const int PipeWidth = 240;
     private static readonly DeviceOptions Device = new();
 
     /// <summary>Makes the command.</summary>
