@@ -24,6 +24,9 @@ internal sealed partial class ApiServer : IAsyncDisposable
     /// <summary>Connections at once, if there are descriptors for as many.</summary>
     private const int MaxConnections = 16 * 1024;
 
+    /// <summary>Descriptors that the rest of the process never has to share: its sockets, a TAP a segment and worker.</summary>
+    private const int ReservedDescriptors = 4096;
+
     /// <summary>Connections that the kernel keeps for us until we take them; it keeps no more than net.core.somaxconn.</summary>
     private const int Backlog = 4096;
 
@@ -64,6 +67,7 @@ internal sealed partial class ApiServer : IAsyncDisposable
         });
         MapRoutes(application, state);
         OpenApiDocuments.Map(application);
+        StatusPage.Map(application);
 
         var server = new ApiServer(application, paths);
         // The kernel makes the socket file as Kestrel binds; without group and others from the first moment.
@@ -97,8 +101,16 @@ internal sealed partial class ApiServer : IAsyncDisposable
             throw;
         }
 
+        if (twins.Count > 0) LogReadOnly(logger, twins[0], twins.Count == 1 ? "" : $" and {twins.Count - 1} more");
+        if (options.Network is { } served) LogNetwork(logger, served.Endpoint, served.ClientAuthority);
         return server;
     }
+
+    [LoggerMessage(EventId = 303, Level = LogLevel.Information, Message = "API: {Path}{More} is read-only")]
+    private static partial void LogReadOnly(ILogger logger, string path, string more);
+
+    [LoggerMessage(EventId = 304, Level = LogLevel.Information, Message = "API on https://{Endpoint} for clients whom {Authority} vouches for")]
+    private static partial void LogNetwork(ILogger logger, System.Net.IPEndPoint endpoint, string authority);
 
     private static WebApplication Build(ApiOptions options, IReadOnlyList<string> twins, ApiTls? tls)
     {
@@ -147,7 +159,7 @@ internal sealed partial class ApiServer : IAsyncDisposable
     {
         limits.MaxRequestBodySize = MaxBodyBytes;
         limits.MaxRequestHeadersTotalSize = 16 * 1024;
-        limits.MaxConcurrentConnections = Math.Min(MaxConnections, DescriptorLimit.Read() / 2);
+        limits.MaxConcurrentConnections = Math.Min(MaxConnections, Math.Max(DescriptorLimit.Read() / 2, DescriptorLimit.Read() - ReservedDescriptors));
         limits.KeepAliveTimeout = TimeSpan.FromSeconds(30);
         limits.RequestHeadersTimeout = TimeSpan.FromSeconds(10);
         limits.MinRequestBodyDataRate = new MinDataRate(bytesPerSecond: 4096, gracePeriod: TimeSpan.FromSeconds(5));

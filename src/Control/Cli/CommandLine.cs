@@ -29,6 +29,7 @@ internal static class CommandLine
             MonitorCommand.Create(),
             ExplainCommand.Create(),
             CaptureCommand.Create(),
+            WebCommand.Create(),
             ConfigCommand.Create(),
             HandoverCommand.Create(),
             PurgeCommand.Create(),
