@@ -66,6 +66,7 @@ internal sealed class ApiServer : IAsyncDisposable
         });
 
         var application = builder.Build();
+        LogRoutes.LogRequests(application, state.Log);
         application.UseExceptionHandler(static failed => failed.Run(static async context =>
         {
             var (status, detail) = context.Features.Get<IExceptionHandlerFeature>()?.Error switch
@@ -120,6 +121,7 @@ internal sealed class ApiServer : IAsyncDisposable
         NeighbourRoutes.Map(application, state);
         StatsRoutes.Map(application, state);
         MetricRoutes.Map(application, state);
+        LogRoutes.Map(application, state);
         ExplainRoutes.Map(application, state);
         CaptureRoutes.Map(application, state, application.Lifetime.ApplicationStopping);
         EventRoutes.Map(application, state, application.Lifetime.ApplicationStopping);

@@ -235,5 +235,8 @@ internal sealed record ProblemJson(string Title, int Status, string? Detail);
 [JsonSerializable(typeof(ExplainRequestJson))]
 [JsonSerializable(typeof(ExplainJson))]
 [JsonSerializable(typeof(IReadOnlyList<ExplainJson>))]
+[JsonSerializable(typeof(LogJson))]
+[JsonSerializable(typeof(IReadOnlyList<LogJson>))]
+[JsonSerializable(typeof(LogChangeJson))]
 [JsonSerializable(typeof(ProblemJson))]
 internal sealed partial class ApiJson : JsonSerializerContext;

@@ -89,7 +89,8 @@ internal static class EventRoutes
         await response.Body.WriteAsync(LineEnd, end);
     }
 
-    private static EventJson Show(in SegmentEvent happened)
+    /// <summary>An event as the stream has it.</summary>
+    public static EventJson Show(in SegmentEvent happened)
     {
         var shown = new EventJson(NameOf(happened.Kind), DateTimeOffset.UtcNow.AddMilliseconds(happened.AtMilliseconds - Vtep.NowMilliseconds))
         {

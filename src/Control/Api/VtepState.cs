@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using Sleeve.Control.Logging;
 using Sleeve.Control.Telemetry;
 using Sleeve.DataPlane;
 using Sleeve.DataPlane.Pipeline;
@@ -8,7 +9,8 @@ namespace Sleeve.Control.Api;
 /// <summary>What the routes serve: a running VTEP and its segments by device name.</summary>
 /// <param name="vtep">The VTEP.</param>
 /// <param name="segments">Gives its segments as they are at the moment: they come and go.</param>
-internal sealed class VtepState(Vtep vtep, Func<IReadOnlyDictionary<string, VtepSegment>> segments)
+/// <param name="log">Where the process tells what happens.</param>
+internal sealed class VtepState(Vtep vtep, Func<IReadOnlyDictionary<string, VtepSegment>> segments, StderrLogger log)
 {
     private VtepMetrics? _metrics;
     private object? _lock;
@@ -18,6 +20,9 @@ internal sealed class VtepState(Vtep vtep, Func<IReadOnlyDictionary<string, Vtep
 
     /// <summary>Its segments by the name of their TAP, as they are now. Ask once an answer.</summary>
     public IReadOnlyDictionary<string, VtepSegment> Segments => segments();
+
+    /// <summary>Where the process tells what happens.</summary>
+    public StderrLogger Log { get; } = log;
 
     /// <summary>What it counts, as instruments; made when somebody asks.</summary>
     public VtepMetrics Metrics => LazyInitializer.EnsureInitialized(ref _metrics, ref _lock, () => new VtepMetrics(this));

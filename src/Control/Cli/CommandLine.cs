@@ -25,6 +25,7 @@ internal static class CommandLine
             NeighCommand.Create(),
             StatsCommand.Create(),
             MonitorCommand.Create(),
+            LogCommand.Create(),
             ExplainCommand.Create(),
             CaptureCommand.Create(),
             ConfigCommand.Create(),

@@ -101,6 +101,7 @@ internal static class UpCommand
         foreach (var setting in PathMtuSettings.All) command.Options.Add(setting.Option);
         GuardSettings.AddTo(command);
         TelemetrySettings.AddTo(command);
+        LogSettings.AddTo(command);
         command.WithExamples(Examples);
         command.SetAction(static (result, cancellation) =>
         {
@@ -151,6 +152,7 @@ internal static class UpCommand
             PathMtu = PathMtuSettings.Read(reader),
             Socket = reader.Read<string?>(Socket, Words.SocketPath!, null),
             Otlp = TelemetrySettings.Read(reader),
+            Log = LogSettings.Read(reader),
         };
         RefuseContradictions(reader, options, devices);
         if (reader.Errors.Count > 0) options = null;

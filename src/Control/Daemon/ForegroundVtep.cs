@@ -2,6 +2,7 @@ using System.Runtime.InteropServices;
 using Sleeve.Control.Api;
 using Sleeve.Control.Cli;
 using Sleeve.Control.Host;
+using Sleeve.Control.Logging;
 using Sleeve.Control.Telemetry;
 using Sleeve.Control.Up;
 
@@ -12,7 +13,7 @@ internal sealed class ForegroundVtep : IAsyncDisposable
 {
     private readonly UpOptions _options;
     private readonly CancellationTokenSource _stop;
-    private readonly StderrLogger _logger = new("sleeve up");
+    private readonly StderrLogger _logger;
     private readonly List<RunningSegment> _segments = [];
     private Engine? _engine;
     private ApiServer? _api;
@@ -23,6 +24,7 @@ internal sealed class ForegroundVtep : IAsyncDisposable
     {
         _options = options;
         _stop = stop;
+        _logger = new StderrLogger("sleeve up", options.Log);
     }
 
     /// <summary>Runs until SIGINT, SIGTERM, SIGHUP or a failure.</summary>
@@ -74,7 +76,7 @@ internal sealed class ForegroundVtep : IAsyncDisposable
         }
 
         _engine.Start();
-        var state = new VtepState(_engine.Vtep, () => _engine.Attached);
+        var state = new VtepState(_engine.Vtep, () => _engine.Attached, _logger);
         _api = await ApiServer.StartAsync(SocketPaths(), state, _stop.Token);
         if (_options.Otlp is { } otlp) _otlp = OtlpExport.Start(state.Metrics, otlp, _logger);
         await Engine.WaitUntilRunningAsync(_segments, _stop.Token);
@@ -112,5 +114,6 @@ internal sealed class ForegroundVtep : IAsyncDisposable
         _otlp?.Dispose();
         if (_api is not null) await _api.DisposeAsync();
         _engine?.Dispose();
+        _logger.Dispose();
     }
 }

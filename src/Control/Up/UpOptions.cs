@@ -1,4 +1,5 @@
 using Sleeve.Control.Host;
+using Sleeve.Control.Logging;
 using Sleeve.Control.Telemetry;
 using Sleeve.DataPlane;
 using Sleeve.DataPlane.Forwarding;
@@ -23,6 +24,9 @@ internal sealed record UpOptions
 
     /// <summary>How path MTUs are kept.</summary>
     public PathMtuOptions PathMtu { get; init; } = new();
+
+    /// <summary>How it logs.</summary>
+    public LogOptions Log { get; init; } = new();
 
     /// <summary>Where metrics are pushed to; null for nowhere.</summary>
     public OtlpOptions? Otlp { get; init; }

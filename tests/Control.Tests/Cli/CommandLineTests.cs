@@ -13,10 +13,10 @@ public class CommandLineTests
     private const string StationMac = "a unicast MAC such as 02:00:00:00:00:01";
 
     [Theory]
-    [InlineData("", "sleeve: a command is missing: one of up, fdb, neigh, stats, monitor, explain, capture, config, demo, completion")]
-    [InlineData("bogus", "sleeve: bogus: unknown command; must be one of up, fdb, neigh, stats, monitor, explain, capture, config, demo, completion")]
-    [InlineData("--bogus", "sleeve: --bogus: unknown command; must be one of up, fdb, neigh, stats, monitor, explain, capture, config, demo, completion")]
-    [InlineData("@/etc/hostname", "sleeve: @/etc/hostname: unknown command; must be one of up, fdb, neigh, stats, monitor, explain, capture, config, demo, completion")]
+    [InlineData("", "sleeve: a command is missing: one of up, fdb, neigh, stats, monitor, log, explain, capture, config, demo, completion")]
+    [InlineData("bogus", "sleeve: bogus: unknown command; must be one of up, fdb, neigh, stats, monitor, log, explain, capture, config, demo, completion")]
+    [InlineData("--bogus", "sleeve: --bogus: unknown command; must be one of up, fdb, neigh, stats, monitor, log, explain, capture, config, demo, completion")]
+    [InlineData("@/etc/hostname", "sleeve: @/etc/hostname: unknown command; must be one of up, fdb, neigh, stats, monitor, log, explain, capture, config, demo, completion")]
     [InlineData("fdb", "sleeve fdb: a command is missing: one of show, add, append, replace, del, flush")]
     [InlineData("fdb list", "sleeve fdb: list: unknown command; must be one of show, add, append, replace, del, flush")]
     [InlineData("neigh", "sleeve neigh: a command is missing: one of show, add, replace, del")]
@@ -55,6 +55,9 @@ public class CommandLineTests
     [InlineData("neigh del dev vx0", "sleeve neigh del: IP: missing; it must be an IPv4 or IPv6 unicast address")]
     [InlineData("neigh del 10.0.0.1 10.0.0.2 dev vx0", "sleeve neigh del: 10.0.0.2: not expected here")]
     [InlineData("stats vx0", "sleeve stats: Unrecognized command or argument 'vx0'")]
+    [InlineData("log", "sleeve log: a command is missing: one of level")]
+    [InlineData("log level loud", "sleeve log level: LEVEL loud: must be error, warning, info or debug")]
+    [InlineData("log level info debug", "sleeve log level: debug: not expected here")]
     [InlineData("demo now", "sleeve demo: Unrecognized command or argument 'now'")]
     public void Bad_words_end_with_2_and_a_line_each(string words, string errors)
     {
@@ -91,7 +94,7 @@ public class CommandLineTests
     }
 
     public static TheoryData<string> Commands =>
-        ["", "up", "fdb", "fdb show", "fdb add", "fdb append", "fdb replace", "fdb del", "fdb flush", "neigh", "neigh show", "neigh add", "neigh replace", "neigh del", "stats", "demo", "completion"];
+        ["", "up", "fdb", "fdb show", "fdb add", "fdb append", "fdb replace", "fdb del", "fdb flush", "neigh", "neigh show", "neigh add", "neigh replace", "neigh del", "stats", "log", "log level", "demo", "completion"];
 
     [Theory]
     [MemberData(nameof(Commands))]
