@@ -122,6 +122,7 @@ internal sealed class ApiServer : IAsyncDisposable
         StatsRoutes.Map(application, state);
         MetricRoutes.Map(application, state);
         LogRoutes.Map(application, state);
+        TalkerRoutes.Map(application, state);
         ExplainRoutes.Map(application, state);
         CaptureRoutes.Map(application, state, application.Lifetime.ApplicationStopping);
         EventRoutes.Map(application, state, application.Lifetime.ApplicationStopping);

@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using Sleeve.Control.Capture;
 using Sleeve.Control.Logging;
 using Sleeve.Control.Telemetry;
 using Sleeve.DataPlane;
@@ -20,6 +21,9 @@ internal sealed class VtepState(Vtep vtep, Func<IReadOnlyDictionary<string, Vtep
 
     /// <summary>Its segments by the name of their TAP, as they are now. Ask once an answer.</summary>
     public IReadOnlyDictionary<string, VtepSegment> Segments => segments();
+
+    /// <summary>Who sends most, for whoever looks; it shares the one capture there can be.</summary>
+    public TalkerSampler Talkers { get; } = new(vtep);
 
     /// <summary>Where the process tells what happens.</summary>
     public StderrLogger Log { get; } = log;

@@ -24,6 +24,7 @@ internal static class CommandLine
             FdbCommand.Create(),
             NeighCommand.Create(),
             StatsCommand.Create(),
+            TopCommand.Create(),
             MonitorCommand.Create(),
             LogCommand.Create(),
             ExplainCommand.Create(),
