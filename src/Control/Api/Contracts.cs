@@ -220,7 +220,12 @@ internal sealed record ConfigErrorJson(int? Line, string Error);
 /// <param name="Title">The reason, in the kernel's words where it has them.</param>
 /// <param name="Status">HTTP status.</param>
 /// <param name="Detail">What it was about: key, value, what is allowed.</param>
-internal sealed record ProblemJson(string Title, int Status, string? Detail);
+internal sealed record ProblemJson(string Title, int Status, string? Detail)
+{
+    /// <summary>Which problem it is, for programs: urn:sleeve:problem: and a word that docs/api.md lists; left out where the status says it all.</summary>
+    [JsonPropertyOrder(-1)]
+    public string? Type { get; init; }
+}
 
 /// <summary>Every type that crosses the socket, serialised without reflection.</summary>
 [JsonSourceGenerationOptions(
@@ -245,5 +250,15 @@ internal sealed record ProblemJson(string Title, int Status, string? Detail);
 [JsonSerializable(typeof(LogJson))]
 [JsonSerializable(typeof(IReadOnlyList<LogJson>))]
 [JsonSerializable(typeof(LogChangeJson))]
+[JsonSerializable(typeof(SegmentJson))]
+[JsonSerializable(typeof(IReadOnlyList<SegmentJson>))]
+[JsonSerializable(typeof(SegmentChangeJson))]
+[JsonSerializable(typeof(IReadOnlyList<SegmentChangeJson>))]
+[JsonSerializable(typeof(ConfigurationJson))]
+[JsonSerializable(typeof(System.Text.Json.JsonElement))]
 [JsonSerializable(typeof(ProblemJson))]
+[JsonSerializable(typeof(IEnumerable<FdbEntryJson>))]
+[JsonSerializable(typeof(FdbDestinationJson))]
+[JsonSerializable(typeof(IReadOnlyList<RemoteAddressJson>))]
+[JsonSerializable(typeof(NeighbourValueJson))]
 internal sealed partial class ApiJson : JsonSerializerContext;

@@ -1,8 +1,6 @@
-using System.Diagnostics;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
-using Microsoft.Extensions.Logging;
 using Sleeve.Control.Logging;
 
 namespace Sleeve.Control.Api;
@@ -18,15 +16,15 @@ internal sealed record LogJson(string Level, string Format, IReadOnlyDictionary<
 /// <param name="Level">"error", "warning", "info" or "debug".</param>
 internal sealed record LogChangeJson(string? Level);
 
-/// <summary>The log of the process: <c>GET /v1/log</c> says how it is written, <c>PUT /v1/log</c> changes the level from here on. Requests themselves are logged at debug.</summary>
-internal static partial class LogRoutes
+/// <summary>The log of the process: <c>GET /v1/log</c> says how it is written, <c>PUT /v1/log</c> changes the level from here on.</summary>
+internal static class LogRoutes
 {
     /// <summary>Adds the routes.</summary>
     public static void Map(WebApplication routes, VtepState state)
     {
         var events = new EventLines(state.Vtep.Events, state.Log);
         routes.Lifetime.ApplicationStopped.Register(events.Dispose);
-        routes.MapGet("/v1/log", () => Show(state.Log));
+        routes.MapGet("/v1/log", () => Show(state.Log)).Describe("getLog", "How the process logs").Answers<LogJson>();
         routes.MapPut("/v1/log", (LogChangeJson change) =>
         {
             if (change.Level is null || !LogOptions.Levels.TryGetValue(change.Level, out var level)) return Problem.BadValue("level", change.Level, LogOptions.LevelsAllowed);
@@ -35,27 +33,10 @@ internal static partial class LogRoutes
             // Said in either direction, whichever of the two levels is the quieter.
             if (before != level) state.Log.Say($"log level {LogOptions.NameOf(level)}, was {LogOptions.NameOf(before)}");
             return Show(state.Log);
-        });
+        }).Describe("putLog", "Change what is logged, until the process ends", "Done twice it is as done once.").Answers<LogJson>(400, 403);
     }
-
-    /// <summary>Logs every request that comes after this, at debug.</summary>
-    public static void LogRequests(WebApplication application, ILogger logger) => application.Use(async (context, next) =>
-    {
-        if (!logger.IsEnabled(LogLevel.Debug))
-        {
-            await next(context);
-            return;
-        }
-
-        var start = Stopwatch.GetTimestamp();
-        await next(context);
-        Answered(logger, context.Request.Method, context.Request.Path + context.Request.QueryString, context.Response.StatusCode, (long)Stopwatch.GetElapsedTime(start).TotalMilliseconds);
-    });
 
     private static IResult Show(StderrLogger log) => Results.Json(
         new LogJson(LogOptions.NameOf(log.Level), log.Format == LogFormat.Json ? "json" : "text", log.Lines.ToDictionary(static each => each.Level, static each => each.Lines), log.LeftOut),
         ApiJson.Default.LogJson);
-
-    [LoggerMessage(210, LogLevel.Debug, "{Method} {Path} answered {Status} in {Milliseconds} ms")]
-    private static partial void Answered(ILogger logger, string method, string path, int status, long milliseconds);
 }

@@ -4,7 +4,6 @@ using Microsoft.AspNetCore.Routing;
 using Sleeve.Control.Capture;
 using Sleeve.DataPlane;
 using Sleeve.DataPlane.Pipeline;
-using Sleeve.DataPlane.Wire;
 
 namespace Sleeve.Control.Api;
 
@@ -31,7 +30,7 @@ internal static class TalkerRoutes
             return sample is null
                 ? Problem.Busy("somebody captures here; stations cannot be sampled meanwhile")
                 : Results.Json(Show(sample, state, count ?? DefaultCount), ApiJson.Default.TalkersJson);
-        });
+        }).Describe("getTalkers", "The stations that move most, by a sample", "Looks at frames for ms milliseconds (10 to 1000, 100 unless given) and answers the busiest count stations (1 to 1000, 20 unless given).").Answers<TalkersJson>(400, 404, 409);
 
     private static TalkersJson Show(TalkerSample sample, VtepState state, int count)
     {

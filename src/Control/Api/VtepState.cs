@@ -1,5 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using Sleeve.Control.Capture;
+using Sleeve.Control.Daemon;
 using Sleeve.Control.Logging;
 using Sleeve.Control.Telemetry;
 using Sleeve.DataPlane;
@@ -27,6 +28,9 @@ internal sealed class VtepState(Vtep vtep, Func<IReadOnlyDictionary<string, Vtep
 
     /// <summary>Where the process tells what happens.</summary>
     public StderrLogger Log { get; } = log;
+
+    /// <summary>Makes, changes and removes segments; null where they are those of a command line.</summary>
+    public SegmentKeeper? Keeper { get; init; }
 
     /// <summary>What it counts, as instruments; made when somebody asks.</summary>
     public VtepMetrics Metrics => LazyInitializer.EnsureInitialized(ref _metrics, ref _lock, () => new VtepMetrics(this));

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Threading.Channels;
 using Sleeve.DataPlane;
 using Sleeve.DataPlane.Pipeline;
 using Sleeve.DataPlane.Wire;
@@ -30,7 +31,7 @@ internal sealed record TalkerSample(TimeSpan Elapsed, long Frames, long LeftOut,
 /// Finds out which stations send most by a short look at the headers of frames, with a capture's rings. The FDB has no counters of stations, so that frames
 /// pay nothing while nobody looks. A capture that somebody asks for waits for the end of a look. Any thread.
 /// </summary>
-internal sealed class TalkerSampler(Vtep vtep)
+internal sealed class TalkerSampler
 {
     /// <summary>Stations told apart in a sample.</summary>
     public const int MaxStations = 16_384;
@@ -42,19 +43,28 @@ internal sealed class TalkerSampler(Vtep vtep)
     private const int RingBytes = 512 * 1024;
     private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(10);
 
-    private readonly SemaphoreSlim _gate = new(1);
+    // Whoever has taken what is in it has its turn.
+    private readonly Channel<bool> _gate = Channel.CreateBounded<bool>(1);
+    private readonly Vtep _vtep;
+
+    /// <summary>Looks at nothing yet.</summary>
+    public TalkerSampler(Vtep vtep)
+    {
+        _vtep = vtep;
+        _gate.Writer.TryWrite(true);
+    }
 
     /// <summary>Runs something while no sample is taken.</summary>
     public async Task<T> WhenIdleAsync<T>(Func<T> run, CancellationToken cancellation)
     {
-        await _gate.WaitAsync(cancellation);
+        await _gate.Reader.ReadAsync(cancellation);
         try
         {
             return run();
         }
         finally
         {
-            _gate.Release();
+            _gate.Writer.TryWrite(true);
         }
     }
 
@@ -65,10 +75,10 @@ internal sealed class TalkerSampler(Vtep vtep)
     /// <returns>Null if somebody captures.</returns>
     public async Task<TalkerSample?> SampleAsync(VtepSegment? only, TimeSpan length, CancellationToken cancellation)
     {
-        await _gate.WaitAsync(cancellation);
+        await _gate.Reader.ReadAsync(cancellation);
         try
         {
-            using var session = vtep.TryCapture(only, EthernetFrame.HeaderSize, RingBytes);
+            using var session = _vtep.TryCapture(only, EthernetFrame.HeaderSize, RingBytes);
             if (session is null) return null;
             var stations = new Dictionary<(uint, MacAddress), TalkerTally>();
             var start = Stopwatch.GetTimestamp();
@@ -85,7 +95,7 @@ internal sealed class TalkerSampler(Vtep vtep)
         }
         finally
         {
-            _gate.Release();
+            _gate.Writer.TryWrite(true);
         }
     }
 

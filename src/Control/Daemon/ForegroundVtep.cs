@@ -3,7 +3,6 @@ using Sleeve.Control.Api;
 using Sleeve.Control.Cli;
 using Sleeve.Control.Host;
 using Sleeve.Control.Logging;
-using Sleeve.Control.Telemetry;
 using Sleeve.Control.Up;
 
 namespace Sleeve.Control.Daemon;
@@ -16,15 +15,14 @@ internal sealed class ForegroundVtep : IAsyncDisposable
     private readonly StderrLogger _logger;
     private readonly List<RunningSegment> _segments = [];
     private Engine? _engine;
-    private ApiServer? _api;
-    private OtlpExport? _otlp;
+    private Frontend? _frontend;
     private string? _fault;
 
     private ForegroundVtep(UpOptions options, CancellationTokenSource stop)
     {
         _options = options;
         _stop = stop;
-        _logger = new StderrLogger("sleeve up", options.Log);
+        _logger = new StderrLogger("sleeve up", options.Frontend.Log);
     }
 
     /// <summary>Runs until SIGINT, SIGTERM, SIGHUP or a failure.</summary>
@@ -76,9 +74,7 @@ internal sealed class ForegroundVtep : IAsyncDisposable
         }
 
         _engine.Start();
-        var state = new VtepState(_engine.Vtep, () => _engine.Attached, _logger);
-        _api = await ApiServer.StartAsync(SocketPaths(), state, _stop.Token);
-        if (_options.Otlp is { } otlp) _otlp = OtlpExport.Start(state.Metrics, otlp, _logger);
+        _frontend = await Frontend.StartAsync(_options.Frontend, SocketPaths(), new VtepState(_engine.Vtep, () => _engine.Attached, _logger), _logger, _stop.Token);
         await Engine.WaitUntilRunningAsync(_segments, _stop.Token);
         foreach (var line in StartReport.Lines(_engine, _segments)) _logger.Say(line);
         var paths = SocketPaths();
@@ -106,13 +102,12 @@ internal sealed class ForegroundVtep : IAsyncDisposable
     }
 
     private IReadOnlyList<string> SocketPaths() =>
-        _options.Socket is { } socket ? [socket] : [.. _options.Devices.Select(static device => SocketFile.Of(device.Segment.Name))];
+        _options.Socket is { } socket ? [socket] : [.. _options.Devices.Select(static device => SocketFile.PathFor(device.Segment.Name))];
 
     /// <summary>Takes everything down, in the reverse of the order it was made.</summary>
     public async ValueTask DisposeAsync()
     {
-        _otlp?.Dispose();
-        if (_api is not null) await _api.DisposeAsync();
+        if (_frontend is not null) await _frontend.DisposeAsync();
         _engine?.Dispose();
         _logger.Dispose();
     }

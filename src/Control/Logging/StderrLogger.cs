@@ -18,6 +18,7 @@ internal sealed class StderrLogger : ILogger, IDisposable
     private readonly ITimer _timer;
     private readonly long[] _lines = new long[(int)LogLevel.None];
     private volatile int _level;
+    private volatile LogFormat _format;
     private long _leftOut;
 
     /// <summary>Makes the log.</summary>
@@ -32,8 +33,7 @@ internal sealed class StderrLogger : ILogger, IDisposable
     internal StderrLogger(string prefix, LogOptions options, TimeProvider time, Action<string> write, bool isJournal)
     {
         (_prefix, _time, _write, _isJournal) = (prefix, time, write, isJournal);
-        Format = options.Format;
-        Level = options.Level;
+        Apply(options);
         _timer = time.CreateTimer(_ => TellLeftOut(isLast: false), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
 
@@ -45,7 +45,11 @@ internal sealed class StderrLogger : ILogger, IDisposable
     }
 
     /// <summary>How it is written.</summary>
-    public LogFormat Format { get; }
+    public LogFormat Format
+    {
+        get => _format;
+        private set => _format = value;
+    }
 
     /// <summary>Lines that were written, by level.</summary>
     public IEnumerable<(string Level, long Lines)> Lines => LogOptions.Levels.Select(level => (level.Key, level.Value == LogLevel.Error
@@ -60,6 +64,9 @@ internal sealed class StderrLogger : ILogger, IDisposable
         Environment.GetEnvironmentVariable("JOURNAL_STREAM")?.Split(':') is [_, var inode] && inode.Length > 0
         // All sockets are of one device, so that the inode alone says which.
         && new FileInfo("/proc/self/fd/2").LinkTarget == $"socket:[{inode}]";
+
+    /// <summary>Logs as it says there from here on.</summary>
+    public void Apply(LogOptions options) => (Level, Format) = (options.Level, options.Format);
 
     /// <summary>Writes one line for whoever watches the start and the end: no event of its own, not limited.</summary>
     public void Say(string line)

@@ -1,6 +1,5 @@
+using Sleeve.Control.Daemon;
 using Sleeve.Control.Host;
-using Sleeve.Control.Logging;
-using Sleeve.Control.Telemetry;
 using Sleeve.DataPlane;
 using Sleeve.DataPlane.Forwarding;
 using Sleeve.DataPlane.Wire;
@@ -25,14 +24,11 @@ internal sealed record UpOptions
     /// <summary>How path MTUs are kept.</summary>
     public PathMtuOptions PathMtu { get; init; } = new();
 
-    /// <summary>How it logs.</summary>
-    public LogOptions Log { get; init; } = new();
-
-    /// <summary>Where metrics are pushed to; null for nowhere.</summary>
-    public OtlpOptions? Otlp { get; init; }
-
     /// <summary>Unix socket for commands; null for /run/sleeve/DEV.sock.</summary>
     public string? Socket { get; init; }
+
+    /// <summary>How it is asked, and what it tells by itself.</summary>
+    public FrontendOptions Frontend { get; init; } = new();
 }
 
 /// <summary>One segment, its TAP, and what is in its tables from the start.</summary>
@@ -67,6 +63,14 @@ internal sealed record UpSegment
 
     /// <summary>Neighbours that it begins with.</summary>
     public IReadOnlyList<Neighbour> Neighbours { get; init; } = [];
+
+    /// <summary>Whether another asks for the same; lists compare in their order.</summary>
+    public bool Equals(UpSegment? other) => other is not null
+        && Segment == other.Segment && Mtu == other.Mtu && Bridge == other.Bridge && Mac == other.Mac && NetworkNamespace == other.NetworkNamespace && TapDescriptor == other.TapDescriptor
+        && Remotes.SequenceEqual(other.Remotes) && Addresses.SequenceEqual(other.Addresses) && Fdb.SequenceEqual(other.Fdb) && Neighbours.SequenceEqual(other.Neighbours);
+
+    /// <inheritdoc/>
+    public override int GetHashCode() => Segment.GetHashCode();
 }
 
 /// <summary>An FDB entry to begin with.</summary>
