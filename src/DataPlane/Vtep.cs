@@ -160,8 +160,9 @@ public sealed class Vtep : IDisposable
     /// <summary>Starts to copy packets for somebody to look at.</summary>
     /// <param name="only">The segment of interest; null for all, and datagrams of no segment.</param>
     /// <param name="snapLength">Bytes of each packet that are kept.</param>
+    /// <param name="ringBytes">Room for packets that nobody has read yet, of each worker; a multiple of 8.</param>
     /// <returns>Null if somebody captures already.</returns>
-    public CaptureSession? TryCapture(VtepSegment? only, int snapLength)
+    public CaptureSession? TryCapture(VtepSegment? only, int snapLength, int ringBytes = CaptureRing.Size)
     {
         lock (_commands)
         {
@@ -169,7 +170,7 @@ public sealed class Vtep : IDisposable
             _isCapturing = true;
             var rings = new CaptureRing[_workers.Length];
             for (var i = 0; i < rings.Length; i++)
-                rings[i] = new CaptureRing(CaptureSession.NowNanoseconds, only?.Segment.Options.Vni.Value, snapLength, Options.Local, Options.Port);
+                rings[i] = new CaptureRing(CaptureSession.NowNanoseconds, only?.Segment.Options.Vni.Value, snapLength, Options.Local, Options.Port, ringBytes);
             SetCapture(rings);
             return new CaptureSession(rings, () =>
             {

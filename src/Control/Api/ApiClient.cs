@@ -70,6 +70,14 @@ internal sealed class ApiClient : IDisposable
         return await ReadAsync(response, answer);
     }
 
+    /// <summary>Asks for something to be so, and answers how it is.</summary>
+    /// <exception cref="HostException">It was refused, with the reason.</exception>
+    public async Task<TAnswer> PutAsync<T, TAnswer>(string path, T body, JsonTypeInfo<T> type, JsonTypeInfo<TAnswer> answer)
+    {
+        using var response = await SendAsync(new HttpRequestMessage(HttpMethod.Put, path) { Content = JsonContent.Create(body, type) });
+        return await ReadAsync(response, answer);
+    }
+
     /// <summary>Asks for something to be as it says here.</summary>
     /// <param name="path">Of what.</param>
     /// <param name="settings">How it is to be.</param>

@@ -192,6 +192,8 @@ internal sealed partial class ApiServer : IAsyncDisposable
         NeighbourRoutes.Map(application, state);
         StatsRoutes.Map(application, state);
         MetricRoutes.Map(application, state);
+        LogRoutes.Map(application, state);
+        TalkerRoutes.Map(application, state);
         ExplainRoutes.Map(application, state);
         CaptureRoutes.Map(application, state, application.Lifetime.ApplicationStopping);
         EventRoutes.Map(application, state, application.Lifetime.ApplicationStopping);

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Globalization;
 using Sleeve.Control.Host;
+using Sleeve.Control.Logging;
 using Sleeve.Control.Up;
 using Sleeve.DataPlane;
 using Sleeve.DataPlane.Events;
@@ -241,7 +242,7 @@ internal sealed class Engine : IDisposable
 
         _pathMtus = PathMtuKeeper.Start(
             () => Segments.Values.Select(static running => running.Segment), new VtepAddress(_options.Vtep.Local, _options.Vtep.Port), _underlayLink?.Index ?? 0, _options.PathMtu,
-            static () => Vtep.NowMilliseconds, fault => _logger.Say($"watching routes failed: path MTUs stay as they are: {fault.Message}"));
+            static () => Vtep.NowMilliseconds, fault => EngineLog.RoutesUnwatched(_logger, fault.Message));
         Vtep.Start();
         _isStarted = true;
     }
@@ -354,10 +355,10 @@ internal sealed class Engine : IDisposable
         if ((change.Changes & (LinkChanges.Deleted | LinkChanges.Name)) != 0) OnDeviceLost(running, change);
         if (change.Changes.HasFlag(LinkChanges.Deleted) || !change.Changes.HasFlag(LinkChanges.Up)) return;
         segment.SetUp(change.Now.IsUp, Vtep.NowMilliseconds);
-        if (TryFollowGroup(running) is { } refusal) _logger.Say($"{running.Name}: group {refusal}; frames that others flood do not arrive");
+        if (TryFollowGroup(running) is { } refusal) EngineLog.GroupRefused(_logger, running.Name, refusal);
         if (!_isStarted) return;
-        if (change.Before.IsUp && !change.Now.IsUp) _logger.Say($"{running.Name} is down: what was learned is forgotten, frames are dropped and counted");
-        if (!change.Before.IsUp && change.Now.IsUp) _logger.Say($"{running.Name} is up");
+        if (change.Before.IsUp && !change.Now.IsUp) EngineLog.LinkDown(_logger, running.Name);
+        if (!change.Before.IsUp && change.Now.IsUp) EngineLog.LinkUp(_logger, running.Name);
     }
 
     /// <summary>Takes everything down, in the reverse of the order it was made; TAPs stay if they are to be kept.</summary>

@@ -7,9 +7,8 @@ using Sleeve.Control.Api;
 using Sleeve.Control.Cli;
 using Sleeve.Control.Config;
 using Sleeve.Control.Host;
+using Sleeve.Control.Logging;
 using Sleeve.Control.Store;
-using Sleeve.Control.Up;
-using Sleeve.DataPlane.Interop;
 
 namespace Sleeve.Control.Daemon;
 
@@ -152,6 +151,7 @@ internal sealed class Service : IAsyncDisposable
 
     private async Task SetUpAsync(ConfigFile file, Configuration configuration)
     {
+        _logger.Apply(configuration.Frontend.Log);
         SocketFile.Prepare(_options.SocketPath);
         var former = ReadFormer();
         _engine = Engine.Open(configuration.Engine, _logger, _passed);
@@ -165,7 +165,8 @@ internal sealed class Service : IAsyncDisposable
         TellHandover();
         await _keeper.Tables.SaveAsync();
         _keeper.OnSegments = OnSegments;
-        _frontend = await Frontend.StartAsync(configuration.Frontend, [_options.SocketPath], new VtepState(_engine.Vtep, () => _engine.Attached) { Keeper = _keeper, Handover = TryHandOverAsync }, _logger, _stop.Token);
+        _frontend = await Frontend.StartAsync(
+            configuration.Frontend, [_options.SocketPath], new VtepState(_engine.Vtep, () => _engine.Attached, _logger) { Keeper = _keeper, Handover = TryHandOverAsync }, _logger, _stop.Token);
         _keeper.OnSegments();
         RunningSegment[] segments = [.. _engine.Segments.Values.OrderBy(static running => running.Name, StringComparer.Ordinal)];
         await Engine.WaitUntilRunningAsync(segments, _stop.Token);
