@@ -3,6 +3,7 @@ using System.Net.Sockets;
 using System.Text;
 using Microsoft.Extensions.Logging.Abstractions;
 using Sleeve.Control.Api;
+using Sleeve.Control.Logging;
 using Sleeve.DataPlane;
 using Sleeve.DataPlane.Forwarding;
 using Sleeve.DataPlane.Pipeline;
@@ -44,7 +45,7 @@ internal sealed class ApiTarget : IAsyncDisposable
     {
         var target = new ApiTarget();
         var attached = new Dictionary<string, VtepSegment> { ["vx0"] = target._vtep.AddSegment(target._segment, []) };
-        target._server = await ApiServer.StartAsync(new ApiOptions { Sockets = [target.Socket], ReadOnlySockets = true }, new VtepState(target._vtep, () => attached), NullLogger.Instance, CancellationToken.None);
+        target._server = await ApiServer.StartAsync(new ApiOptions { Sockets = [target.Socket], ReadOnlySockets = true }, new VtepState(target._vtep, () => attached, new StderrLogger("fuzz")), NullLogger.Instance, CancellationToken.None);
         return target;
     }
 
@@ -59,7 +60,7 @@ internal sealed class ApiTarget : IAsyncDisposable
     }
 
     /// <summary>Sends bytes and gives what comes back until the other side ends it or says nothing more; "" for nothing at all.</summary>
-    internal async Task<string> SendAsync(string socket, byte[] request, int patienceMilliseconds)
+    internal static async Task<string> SendAsync(string socket, byte[] request, int patienceMilliseconds)
     {
         using var client = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
         await client.ConnectAsync(new UnixDomainSocketEndPoint(socket));

@@ -9,6 +9,7 @@ using Sleeve.Control.Config;
 using Sleeve.Control.Host;
 using Sleeve.Control.Logging;
 using Sleeve.Control.Store;
+using Sleeve.DataPlane.Interop;
 
 namespace Sleeve.Control.Daemon;
 
