@@ -29,9 +29,11 @@ internal static class LogRoutes
         {
             if (change.Level is null || !LogOptions.Levels.TryGetValue(change.Level, out var level)) return Problem.BadValue("level", change.Level, LogOptions.LevelsAllowed);
             var before = state.Log.Level;
+            var line = $"log level {LogOptions.NameOf(level)}, was {LogOptions.NameOf(before)}";
+            // Said while the louder of the two holds.
+            if (level > before) state.Log.Say(line);
             state.Log.Level = level;
-            // Said in either direction, whichever of the two levels is the quieter.
-            if (before != level) state.Log.Say($"log level {LogOptions.NameOf(level)}, was {LogOptions.NameOf(before)}");
+            if (level < before) state.Log.Say(line);
             return Show(state.Log);
         }).Describe("putLog", "Change what is logged, until the process ends", "Done twice it is as done once.").Answers<LogJson>(400, 403);
     }

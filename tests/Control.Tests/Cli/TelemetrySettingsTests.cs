@@ -19,8 +19,8 @@ public class TelemetrySettingsTests
     public void Nothing_is_pushed_unless_asked_for()
     {
         Assert.Empty(Read("", out var options));
-        Assert.Null(options!.Otlp);
-        Assert.Equal(new LogOptions(LogLevel.Information, LogFormat.Text), options.Log);
+        Assert.Null(options!.Frontend.Otlp);
+        Assert.Equal(new LogOptions(LogLevel.Information, LogFormat.Text), options.Frontend.Log);
     }
 
     [Theory]
@@ -31,8 +31,8 @@ public class TelemetrySettingsTests
     public void A_URL_without_a_path_gets_that_of_the_protocol(string url, string target)
     {
         Assert.Empty(Read($"--otlp {url} --otlp-interval 5 --log-level debug --log-format json", out var options));
-        Assert.Equal((target, 5), (options!.Otlp!.Target.AbsoluteUri, options.Otlp.IntervalSeconds));
-        Assert.Equal(new LogOptions(LogLevel.Debug, LogFormat.Json), options.Log);
+        Assert.Equal((target, 5), (options!.Frontend.Otlp!.Target.AbsoluteUri, options.Frontend.Otlp.IntervalSeconds));
+        Assert.Equal(new LogOptions(LogLevel.Debug, LogFormat.Json), options.Frontend.Log);
     }
 
     [Theory]
