@@ -13,6 +13,9 @@ internal static class UserSettings
     /// <summary>Adds it to the command.</summary>
     public static void AddTo(Command command) => command.Options.Add(User.Option);
 
+    /// <summary>Whether it was given at all.</summary>
+    public static bool IsGiven(SettingReader reader) => reader.IsGiven(User);
+
     /// <summary>Reads the user's name; null if none was given.</summary>
     public static string? Read(SettingReader reader) => reader.Read<string?>(User, IsOrdinary, null);
 

@@ -34,6 +34,9 @@ internal sealed record Configuration(EngineOptions Engine, FrontendOptions Front
     /// <summary>Where the file is if nothing else is said.</summary>
     public const string DefaultFile = "/etc/sleeve/sleeve.yaml";
 
+    /// <summary>Ordinary user to run as; null for whoever starts it.</summary>
+    public string? User { get; init; }
+
     private static readonly Command Keys = CommandLine.CreateRoot().Subcommands.Single(static command => command.Name == "up");
 
     /// <summary>Reads a file.</summary>
@@ -76,13 +79,14 @@ internal sealed record Configuration(EngineOptions Engine, FrontendOptions Front
         foreach (var taken in devices.Where(static device => device.Segment.Segment.Name == SocketFile.DaemonName))
             reader.Refuse($"{ConfigFile.DeviceKey} {SocketFile.DaemonName}: is the name of the daemon's own socket; choose another");
         var frontend = FrontendSettings.Read(reader);
+        var user = UserSettings.Read(reader);
         errors = reader.Errors;
         if (errors.Count > 0) return null;
         var fromFile = file.Segments?.Count ?? 0;
         var segments = new Dictionary<string, ConfiguredSegment>();
         for (var i = 0; i < devices.Count; i++)
             segments.Add(devices[i].Segment.Segment.Name, new ConfiguredSegment(devices[i].Segment, i < fromFile ? SegmentOrigin.File : SegmentOrigin.Command, sections[i].Map));
-        return new Configuration(options, frontend, segments, ConfigJson.Write(file.Root));
+        return new Configuration(options, frontend, segments, ConfigJson.Write(file.Root)) { User = user };
     }
 
     /// <summary>Reads settings that were stored, or came with a request.</summary>
@@ -136,6 +140,7 @@ internal sealed record Configuration(EngineOptions Engine, FrontendOptions Front
         Compare("dev", now.Device, then.Device);
         Compare("pmtu-ttl", now.PathMtu.TimeToLiveSeconds, then.PathMtu.TimeToLiveSeconds);
         Compare("pmtu-probe", now.PathMtu.ProbeSeconds, then.PathMtu.ProbeSeconds);
+        Compare("user", User, other.User);
         if (Frontend != other.Frontend) differences.Add("a setting of the API or of the metrics");
         if (differences.Count == 0 && now != then) differences.Add("a setting of the VTEP");
         return differences;
