@@ -8,7 +8,7 @@ namespace Sleeve.Control.Cli;
 internal static class UserSettings
 {
     private static readonly Setting User = new(
-        "--user", "NAME", "Run as this user, with the few capabilities that are needed; has to be started as root. [whoever starts it]", "the name of an ordinary user of this host (getent passwd)");
+        "--user", "NAME", "Run as this user with the few capabilities needed; start it as root. [whoever starts it]", "the name of an ordinary user of this host (getent passwd)");
 
     /// <summary>Adds it to the command.</summary>
     public static void AddTo(Command command) => command.Options.Add(User.Option);
