@@ -8,10 +8,13 @@ namespace Sleeve.Control.Cli;
 internal static class UserSettings
 {
     private static readonly Setting User = new(
-        "--user", "NAME", "Run as this user, with the few capabilities that are needed; has to be started as root. [whoever starts it]", "the name of an ordinary user of this host (getent passwd)");
+        "--user", "NAME", "Run as this user with the few capabilities needed; start it as root. [whoever starts it]", "the name of an ordinary user of this host (getent passwd)");
 
     /// <summary>Adds it to the command.</summary>
     public static void AddTo(Command command) => command.Options.Add(User.Option);
+
+    /// <summary>Whether it was given at all.</summary>
+    public static bool IsGiven(SettingReader reader) => reader.IsGiven(User);
 
     /// <summary>Reads the user's name; null if none was given.</summary>
     public static string? Read(SettingReader reader) => reader.Read<string?>(User, IsOrdinary, null);

@@ -37,6 +37,9 @@ internal sealed record Configuration(EngineOptions Engine, FrontendOptions Front
     /// <summary>Where the file is if nothing else is said.</summary>
     public const string DefaultFile = "/etc/sleeve/sleeve.yaml";
 
+    /// <summary>Ordinary user to run as; null for whoever starts it.</summary>
+    public string? User { get; init; }
+
     private static readonly Command Keys = CommandLine.CreateRoot().Subcommands.Single(static command => command.Name == "up");
 
     /// <summary>Reads a file.</summary>
@@ -140,6 +143,7 @@ internal sealed record Configuration(EngineOptions Engine, FrontendOptions Front
         Compare("dev", now.Device, then.Device);
         Compare("pmtu-ttl", now.PathMtu.TimeToLiveSeconds, then.PathMtu.TimeToLiveSeconds);
         Compare("pmtu-probe", now.PathMtu.ProbeSeconds, then.PathMtu.ProbeSeconds);
+        Compare("user", User, other.User);
         if (Frontend != other.Frontend) differences.Add("a setting of the API or of the metrics");
         if (differences.Count == 0 && now != then) differences.Add("a setting of the VTEP");
         return differences;

@@ -97,8 +97,8 @@ internal sealed class Service : IAsyncDisposable
         var errors = new List<string>();
         var isAbsent = _options.ConfigPath is null && !File.Exists(path);
         var file = isAbsent ? Configuration.ReadText(path, "{}", errors.Add) : Configuration.ReadFile(path, errors.Add);
-        if (file is not null && errors.Count == 0 && UserSettings.Read(new SettingReader(_options.Words).After(file.Top)) is { } user) errors.AddRange(Become(user, file));
-        if (file is not null && errors.Count == 0)
+        if (file is not null && UserSettings.IsGiven(new SettingReader(_options.Words).After(file.Top))) Become(file, errors);
+        if (file is not null)
         {
             // Before there is anything that would be root's. What commands made is only known afterwards, and has to do with what the file needs.
             if (Configuration.Read(_options.Words, file, errors, [], out _) is { User: not null } own
@@ -115,11 +115,12 @@ internal sealed class Service : IAsyncDisposable
     }
 
     // Before anything is made, so that it is the user's. What segments of the store need beyond those of the file they do without.
-    private IReadOnlyList<string> Become(string user, ConfigFile file)
+    private void Become(ConfigFile file, IReadOnlyList<string> errors)
     {
-        if (Configuration.Read(_options.Words, file, [], [], out var errors) is not { } configuration) return errors;
+        // What is wrong is told when it is read in full.
+        if (Configuration.Read(_options.Words, file, errors, [], out _) is not { } configuration) return;
         var segments = configuration.Segments.Values.Select(static segment => segment.Asked);
-        return UserSettings.TryBecome(user, configuration.Engine.Vtep, segments, configuration.Engine.PathMtu, _options.StateFolder) is { } failure ? throw new HostException(failure) : [];
+        if (UserSettings.TryBecome(configuration.User, configuration.Engine.Vtep, segments, configuration.Engine.PathMtu, _options.StateFolder) is { } failure) throw new HostException(failure);
     }
 
     private List<StoredSegment> StoredSegments(StateStore store)

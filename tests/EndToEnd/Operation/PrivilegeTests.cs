@@ -49,6 +49,33 @@ public sealed class PrivilegeTests(ITestOutputHelper output) : LabTest(output)
     }
 
     [SkippableFact]
+    public void The_daemon_gives_up_root_too_and_finds_its_state_again()
+    {
+        var (user, peer) = GivenUserAndKernel();
+        user.Host.Try([.. user.Within, "sh", "-c", $"mkdir -p /run/state && mount --bind /run/state /var/lib && printf 'local: {user.Host.Address}\nuser: {user.Name}\nworkers: 1\ntx-offload: udp-gso\n' > /run/sleeve.yaml"]).Ok();
+        for (var run = 0; run < 2; run++)
+        {
+            var daemon = user.Host.Start([.. user.Within, .. SleeveProgram.Words, "daemon", "--config", "/run/sleeve.yaml"]);
+            daemon.WaitForText("sleeve daemon: ready", TimeSpan.FromSeconds(30));
+            Assert.Equal(NetAdmin, Hex(Tasks(daemon)[0]["CapPrm"]));
+            Assert.Equal(0UL, Hex(Tasks(daemon)[0]["CapBnd"]));
+            // The socket is the user's, so commands are too; in the second run the segment is there already.
+            if (run == 0) user.Sleeve($"segment add vx0 vni 100 remote {peer.Host.Address} address 10.1.1.1/24").Ok();
+            AssertPings(user, peer);
+            daemon.Signal();
+            Assert.True(daemon.WaitForExit(Wait.Soon));
+            Assert.True(daemon.ExitCode == 0, daemon.Error);
+        }
+
+        foreach (var wrong in (string[])["root", "sleeve-no-such-user"])
+        {
+            var refused = user.Host.Try([.. user.Within, .. SleeveProgram.Words, "daemon", "--config", "/run/sleeve.yaml", "--user", wrong]);
+            Assert.Equal($"sleeve daemon: --user {wrong}: must be the name of an ordinary user of this host (getent passwd)\n", refused.Error);
+            Assert.Equal(2, refused.ExitCode);
+        }
+    }
+
+    [SkippableFact]
     public void A_TAP_in_another_namespace_takes_the_right_to_go_there()
     {
         var (user, peer) = GivenUserAndKernel();
