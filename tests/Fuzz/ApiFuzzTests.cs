@@ -9,7 +9,7 @@ namespace Sleeve.Fuzz;
 /// </summary>
 public sealed class ApiFuzzTests
 {
-    private const int Cases = 4000;
+    private const int Cases = 3000;
     private static readonly string[] Methods = ["GET", "PUT", "POST", "DELETE", "PATCH", "HEAD", "OPTIONS", "TRACE", "BREW", "get", "M-SEARCH", "CONNECT"];
 
     private static readonly string[] Paths =
@@ -33,7 +33,7 @@ public sealed class ApiFuzzTests
         $"[{string.Join(',', Enumerable.Repeat("{\"dst\":\"192.0.2.2\"}", 4000))}]",
     }.Select(Encoding.UTF8.GetBytes)];
 
-    [Fact]
+    [SkippableFact]
     public async Task Whatever_is_asked_nothing_breaks_and_what_is_refused_changes_nothing()
     {
         await using var target = await ApiTarget.StartAsync();
@@ -67,7 +67,7 @@ public sealed class ApiFuzzTests
         Assert.All([200, 204, 400, 403, 404, 405], status => Assert.True(counts.GetValueOrDefault(status) > 10, $"seed {seed}: {string.Join(", ", counts)}"));
     }
 
-    [Fact]
+    [SkippableFact]
     public async Task Whatever_the_bytes_the_next_is_served()
     {
         await using var target = await ApiTarget.StartAsync();

@@ -6,21 +6,25 @@ using Sleeve.Control.Api;
 using Sleeve.Control.Logging;
 using Sleeve.DataPlane;
 using Sleeve.DataPlane.Forwarding;
+using Sleeve.DataPlane.Interop;
 using Sleeve.DataPlane.Pipeline;
 using Sleeve.DataPlane.Wire;
 
 namespace Sleeve.Fuzz;
 
-/// <summary>The API of a VTEP on loopback in this process, with one segment and no TAP; nothing moves.</summary>
+/// <summary>The API of a VTEP on loopback in this process, with one segment, whose TAP is down; nothing moves.</summary>
 internal sealed class ApiTarget : IAsyncDisposable
 {
+    private const int StreamMilliseconds = 300;
     private readonly string _folder = Directory.CreateTempSubdirectory("sleeve-fuzz-").FullName;
     private readonly Vtep _vtep;
     private readonly Segment _segment;
+    private readonly TapDevice _tap;
     private ApiServer? _server;
 
-    private ApiTarget()
+    private ApiTarget(TapDevice tap)
     {
+        _tap = tap;
         using var probe = new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
         probe.Bind(new IPEndPoint(IPAddress.Loopback, 0));
         var port = (ushort)((IPEndPoint)probe.LocalEndPoint!).Port;
@@ -43,10 +47,23 @@ internal sealed class ApiTarget : IAsyncDisposable
 
     internal static async Task<ApiTarget> StartAsync()
     {
-        var target = new ApiTarget();
-        var attached = new Dictionary<string, VtepSegment> { ["vx0"] = target._vtep.AddSegment(target._segment, []) };
+        var target = new ApiTarget(OpenTap());
+        var attached = new Dictionary<string, VtepSegment> { ["vx0"] = target._vtep.AddSegment(target._segment, [target._tap]) };
         target._server = await ApiServer.StartAsync(new ApiOptions { Sockets = [target.Socket], ReadOnlySockets = true }, new VtepState(target._vtep, () => attached, new StderrLogger("fuzz")), NullLogger.Instance, CancellationToken.None);
         return target;
+    }
+
+    private static TapDevice OpenTap()
+    {
+        try
+        {
+            return TapDevice.Open($"fz{Environment.ProcessId % 100_000}");
+        }
+        catch (ErrnoException refusal)
+        {
+            Skip.If(true, $"needs to make a TAP: {refusal.Message}");
+            throw;
+        }
     }
 
     /// <summary>Everything that a request could change, as text.</summary>
@@ -70,7 +87,12 @@ internal sealed class ApiTarget : IAsyncDisposable
         try
         {
             for (var sent = 0; sent < request.Length;) sent += await client.SendAsync(request.AsMemory(sent), patience.Token);
-            while (await client.ReceiveAsync(buffer, patience.Token) is > 0 and var length && answer.Length < 100_000) answer.Append(Encoding.Latin1.GetString(buffer, 0, length));
+            while (await client.ReceiveAsync(buffer, patience.Token) is > 0 and var length && answer.Length < 100_000)
+            {
+                answer.Append(Encoding.Latin1.GetString(buffer, 0, length));
+                // What has begun comes at once, or is a stream that has no end.
+                patience.CancelAfter(StreamMilliseconds);
+            }
         }
         catch (Exception end) when (end is OperationCanceledException or SocketException)
         {
@@ -84,6 +106,7 @@ internal sealed class ApiTarget : IAsyncDisposable
     {
         if (_server is not null) await _server.DisposeAsync();
         _vtep.Dispose();
+        _tap.Dispose();
         Directory.Delete(_folder, recursive: true);
     }
 }

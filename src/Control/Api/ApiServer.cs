@@ -164,7 +164,7 @@ internal sealed partial class ApiServer : IAsyncDisposable
         limits.RequestHeadersTimeout = TimeSpan.FromSeconds(10);
         limits.MinRequestBodyDataRate = new MinDataRate(bytesPerSecond: 4096, gracePeriod: TimeSpan.FromSeconds(5));
         // Streams take it off: whoever captures may look at a packet for as long as it likes.
-        limits.MinResponseDataRate = new MinDataRate(bytesPerSecond: 4096, gracePeriod: TimeSpan.FromSeconds(10));
+        limits.MinResponseDataRate = new MinDataRate(bytesPerSecond: 16 * 1024, gracePeriod: TimeSpan.FromSeconds(10));
     }
 
     private static async Task ServeAsync(HttpContext context, RequestDelegate next, ILogger logger)

@@ -44,7 +44,9 @@ internal static class WebCommand
 
     private static async Task RunAsync(IPEndPoint listen, string? place, string? device, CancellationToken cancellation)
     {
-        place ??= (device ?? (SocketFile.Devices() is [var first, ..] ? first : null)) is { } name ? SocketFile.Of(name) : throw new HostException("nothing to show: no sleeve up is running here (--socket names another)");
+        // The daemon's serves all segments; else whichever there is.
+        device ??= File.Exists(SocketFile.Of(SocketFile.DaemonName)) ? SocketFile.DaemonName : SocketFile.Devices() is [var first, ..] ? first : null;
+        place ??= device is not null ? SocketFile.Of(device) : throw new HostException("nothing to show: no sleeve up is running here (--socket names another)");
         // The page changes nothing; so it needs no more than to read.
         if (!ApiPlace.IsRemote(place) && SocketAccess.ReadOnlyTwin(place) is var twin && SocketFile.IsSocket(twin)) place = twin;
         using var client = new ApiClient(place);

@@ -134,6 +134,10 @@ public sealed class StatusPageTests(ITestOutputHelper output) : LabTest(output)
             }
         }
 
+        // Some of it one way only, now more, now less; nobody listens there.
+        a.Start("bash", "-c", "while sleep 0.3; do head -c $((RANDOM * 4)) /dev/zero | split -b 1000 --filter='cat >/dev/udp/10.100.0.2/9'; done");
+        hosts[1].Start("bash", "-c", "while sleep 0.2; do head -c $((RANDOM * 2)) /dev/zero | split -b 1000 --filter='cat >/dev/udp/10.200.0.1/9'; done");
+
         // Somebody sends for a VNI that is not there, so that something is dropped.
         hosts[2].Run($"ip link add k999 type vxlan id 999 local {hosts[2].Address} remote {a.Address} dstport 4789");
         hosts[2].Run("ip addr add 10.9.0.3/24 dev k999");

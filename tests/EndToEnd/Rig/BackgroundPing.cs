@@ -24,7 +24,7 @@ public sealed class BackgroundPing
         Thread.Sleep(200);
         _process.Signal(SIGINT);
         Assert.True(_process.WaitForExit(Wait.Soon));
-        var words = Command.Split(_process.Output.Replace(',', ' '));
+        var words = Command.Split(_process.Output.Replace(',', ' ').Replace('\n', ' '));
         int Before(string word) => int.Parse(words[Array.IndexOf(words, word) - 1], CultureInfo.InvariantCulture);
         var (sent, received) = (int.Parse(words[Array.IndexOf(words, "transmitted") - 2], CultureInfo.InvariantCulture), Before("received"));
         lab.Log($"ping beside it: {sent} sent, {received} received; {_process.Output.Split('\n').LastOrDefault(line => line.StartsWith("rtt", StringComparison.Ordinal))}");

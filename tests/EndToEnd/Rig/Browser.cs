@@ -28,6 +28,7 @@ public sealed class Browser : IDisposable
         var page = pages.First(each => (string?)each!["type"] == "page")!;
         _socket.ConnectAsync(new Uri((string)page["webSocketDebuggerUrl"]!), CancellationToken.None).Wait();
         foreach (var domain in (string[])["Runtime", "Log", "Page", "Network"]) Call($"{domain}.enable");
+        Call("Emulation.setScrollbarsHidden", new JsonObject { ["hidden"] = true });
         Resize(width, height);
     }
 
