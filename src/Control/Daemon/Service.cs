@@ -42,7 +42,7 @@ internal sealed class Service : IAsyncDisposable
     private readonly ServiceOptions _options;
     private readonly CancellationTokenSource _stop;
     private readonly StderrLogger _logger = new("sleeve daemon");
-    private readonly ServiceManager _manager = new();
+    private readonly Supervisor _supervisor = new();
     private readonly PassedDescriptors _passed = PassedDescriptors.Take();
     private readonly TaskCompletionSource<string> _fault = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private StateStore? _store;
@@ -175,13 +175,13 @@ internal sealed class Service : IAsyncDisposable
         foreach (var line in StartReport.Lines(_engine, segments)) _logger.Say(line);
         _logger.Say($"commands on {_options.SocketPath}, state in {_options.StateFolder}");
         _logger.Say("ready");
-        _manager.Ready(StatusLine());
+        _supervisor.Ready(StatusLine());
     }
 
     private void OnSegments()
     {
         _links!.Follow(_keeper!.Configuration.Segments.Keys);
-        _manager.Keep(_engine!.Descriptors);
+        _supervisor.Keep(_engine!.Descriptors);
     }
 
     private void TellHandover()
@@ -226,7 +226,7 @@ internal sealed class Service : IAsyncDisposable
     // Same process, other program: whoever supervises it does not notice, and the kernel's queues hold what comes meanwhile.
     private async Task<int> BecomeNextAsync()
     {
-        _manager.Reloading();
+        _supervisor.Reloading();
         if (_frontend is not null) await _frontend.DisposeAsync();
         _frontend = null;
         SaveLearned();
@@ -256,7 +256,7 @@ internal sealed class Service : IAsyncDisposable
 
     private async Task ReloadAsync()
     {
-        _manager.Reloading();
+        _supervisor.Reloading();
         try
         {
             var changes = await _keeper!.ReloadAsync();
@@ -269,20 +269,20 @@ internal sealed class Service : IAsyncDisposable
             _logger.Say("the configuration is refused and nothing is changed");
         }
 
-        _manager.Ready(StatusLine());
+        _supervisor.Ready(StatusLine());
     }
 
     /// <returns>Why it cannot go on; null if it was told to stop.</returns>
     private async Task<string?> MaintainAsync()
     {
         var failure = _engine!.Vtep.Failure;
-        var beat = TimeSpan.FromSeconds(1) is var second && _manager.WatchdogInterval is { } interval && interval < second ? interval : second;
+        var beat = TimeSpan.FromSeconds(1) is var second && _supervisor.WatchdogInterval is { } interval && interval < second ? interval : second;
         var (nextRetry, nextSnapshot) = (After(RetrySeconds), After(SnapshotSeconds));
         var status = StatusLine();
         var stopped = Task.Delay(Timeout.Infinite, _stop.Token);
         while (await Task.WhenAny(stopped, failure, _fault.Task, Task.Delay(beat)) is var first && first != stopped && first != failure && first != _fault.Task)
         {
-            _manager.Alive();
+            _supervisor.Alive();
             if (Stopwatch.GetTimestamp() >= nextRetry)
             {
                 await _keeper!.RetryAsync();
@@ -297,7 +297,7 @@ internal sealed class Service : IAsyncDisposable
                 nextSnapshot = After(Math.Max(SnapshotSeconds, Stopwatch.GetElapsedTime(start).TotalSeconds * SnapshotShare));
             }
 
-            if (StatusLine() is var now && now != status) _manager.Status(status = now);
+            if (StatusLine() is var now && now != status) _supervisor.Status(status = now);
         }
 
         if (failure.IsCompleted) return $"a worker failed: {(await failure).Message}";
@@ -313,7 +313,7 @@ internal sealed class Service : IAsyncDisposable
     /// <summary>Ends: commands first, then the frames; what is known is saved in between.</summary>
     public async ValueTask DisposeAsync()
     {
-        _manager.Stopping();
+        _supervisor.Stopping();
         if (_frontend is not null) await _frontend.DisposeAsync();
         _links?.Dispose();
         if (_keeper is not null && _frontend is not null)
@@ -326,6 +326,6 @@ internal sealed class Service : IAsyncDisposable
         _keeper?.Dispose();
         _store?.Dispose();
         _passed.Dispose();
-        _manager.Dispose();
+        _supervisor.Dispose();
     }
 }

@@ -7,7 +7,7 @@ namespace Sleeve.Control.Daemon;
 /// Tells the service manager how things stand (sd_notify(3)): readiness, reloads, the watchdog, a line for <c>systemctl status</c>. Without one every method does nothing; a
 /// manager that is gone is no reason to stop.
 /// </summary>
-internal sealed class ServiceManager : IDisposable
+internal sealed class Supervisor : IDisposable
 {
     private const string SocketVariable = "NOTIFY_SOCKET";
     private const string StoreVariable = "FDSTORE";
@@ -21,7 +21,7 @@ internal sealed class ServiceManager : IDisposable
     private readonly Lock _turn = new();
 
     /// <summary>Finds the manager in the environment.</summary>
-    public ServiceManager()
+    public Supervisor()
     {
         _socket = ManagerSocket.TryOpen(Environment.GetEnvironmentVariable(SocketVariable) ?? "");
         if (_socket is null) return;
