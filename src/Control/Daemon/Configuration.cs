@@ -5,6 +5,7 @@ using Sleeve.Control.Cli;
 using Sleeve.Control.Config;
 using Sleeve.Control.Store;
 using Sleeve.Control.Up;
+using Sleeve.DataPlane.Pipeline;
 
 namespace Sleeve.Control.Daemon;
 
@@ -138,7 +139,7 @@ internal sealed record Configuration(EngineOptions Engine, FrontendOptions Front
         Compare("udp6zerocsumtx", now.Vtep.ZeroChecksum6Transmit, then.Vtep.ZeroChecksum6Transmit);
         Compare("udp6zerocsumrx", now.Vtep.ZeroChecksum6Receive, then.Vtep.ZeroChecksum6Receive);
         Compare("workers", now.Vtep.Workers, then.Vtep.Workers);
-        Compare("tx-offload", now.Vtep.TransmitOffload, then.Vtep.TransmitOffload);
+        Compare("tx-offload", now.Vtep.TransmitOffload?.Name() ?? "auto", then.Vtep.TransmitOffload?.Name() ?? "auto");
         Compare("rx-offload", now.Vtep.ReceiveOffload, then.Vtep.ReceiveOffload);
         Compare("dev", now.Device, then.Device);
         Compare("pmtu-ttl", now.PathMtu.TimeToLiveSeconds, then.PathMtu.TimeToLiveSeconds);

@@ -212,7 +212,9 @@ internal sealed class Engine : IDisposable
 
     private void Watch(TapPlace place) => place.Watch(OnLinkChange, fault => OnFault($"watching links failed: {fault.Message}"));
 
-    private void SetUp(RunningSegment running)
+    /// <summary>Sets the TAP of a segment up and joins its group, again if that did not go before.</summary>
+    /// <exception cref="HostException">It cannot be done.</exception>
+    public void SetUp(RunningSegment running)
     {
         running.Place.Watch(running.Device);
         running.Device.SetUp();
@@ -285,8 +287,18 @@ internal sealed class Engine : IDisposable
         var (mtu, source) = NewMtuFinder().Find(wanted);
         var running = new RunningSegment(wanted, before.Device, before.Place, attached, source);
         Publish(running);
-        changes.AddRange(SegmentTables.Change(attached.Segment, before.Asked, wanted, _underlayHost));
-        changes.AddRange(before.Device.Change(before.Asked, wanted, mtu));
+        try
+        {
+            changes.AddRange(SegmentTables.Change(attached.Segment, before.Asked, wanted, _underlayHost));
+            changes.AddRange(before.Device.Change(before.Asked, wanted, mtu));
+        }
+        catch
+        {
+            // So that whoever asks again finds that there is still something different.
+            Publish(running with { Asked = before.Asked });
+            throw;
+        }
+
         (running.Segment.DeviceMac, running.Segment.Mtu, running.Segment.IsBridgePort) = (running.Device.Link.Mac, running.Device.Link.Mtu, running.Device.IsBridgePort(running.Device.Link));
         if (TryFollowGroup(running) is { } refusal) throw new HostException($"--group {refusal}");
         return changes;

@@ -114,7 +114,7 @@ internal sealed class SegmentKeeper : IDisposable
 
         var mtus = _engine.NewMtuFinder();
         foreach (var segment in _configuration.Segments.Values) TryAdd(segment.Asked, mtus);
-        _store.SaveConfiguration(_configuration.Json);
+        Tables.Keep(_configuration.Json);
     }
 
     /// <summary>Tells that a segment could not be set up.</summary>
@@ -139,11 +139,11 @@ internal sealed class SegmentKeeper : IDisposable
                 throw new CommandRefusedException(RefusalKind.Conflict, [.. differences.Select(static each => $"{each}: is taken at the start only; restart the daemon for it (TAPs and the connections over them stay)")]);
             var changes = Apply(wanted.Segments);
             (_file, _configuration) = (file, wanted);
-            _store.SaveConfiguration(wanted.Json);
+            Tables.Keep(wanted.Json);
             await Tables.SaveAsync();
             return changes;
         }
-        catch (HostException failure)
+        catch (IOException failure)
         {
             throw new CommandRefusedException(RefusalKind.Impossible, [failure.Message]);
         }
@@ -177,15 +177,17 @@ internal sealed class SegmentKeeper : IDisposable
             if (change.What == "failed" && before is null)
             {
                 _failed.TryRemove(name, out _);
-                _store.Forget(name);
+                _store.RemoveSegment(name);
+                Tables.Forget(name);
                 throw new CommandRefusedException(RefusalKind.Impossible, change.Details);
             }
 
             _configuration = _configuration with { Segments = segments };
+            if (change.What != "failed") Tables.Settle(name);
             await Tables.SaveAsync();
             return change.What == "failed" ? throw new CommandRefusedException(RefusalKind.Impossible, change.Details) : change;
         }
-        catch (HostException failure)
+        catch (IOException failure)
         {
             throw new CommandRefusedException(RefusalKind.Impossible, [failure.Message]);
         }
@@ -208,11 +210,14 @@ internal sealed class SegmentKeeper : IDisposable
             if (before.Origin == SegmentOrigin.File) throw OfTheFile(name);
             var segments = new Dictionary<string, ConfiguredSegment>(_configuration.Segments);
             segments.Remove(name);
+            // First, as of one that is made: what is left of it goes at the next start if it does not go now.
+            _store.RemoveSegment(name);
             Apply(segments);
             _configuration = _configuration with { Segments = segments };
+            await Tables.SaveAsync();
             return true;
         }
-        catch (HostException failure)
+        catch (IOException failure)
         {
             throw new CommandRefusedException(RefusalKind.Impossible, [failure.Message]);
         }
@@ -236,8 +241,8 @@ internal sealed class SegmentKeeper : IDisposable
             var mtus = _engine.NewMtuFinder();
             foreach (var name in _failed.Keys.ToArray())
             {
-                if (_engine.Segments.ContainsKey(name) || !_configuration.Segments.TryGetValue(name, out var segment)) _failed.TryRemove(name, out _);
-                else if (TryAdd(segment.Asked, mtus)) _say($"{name} is there now");
+                if (!_configuration.Segments.TryGetValue(name, out var segment)) _failed.TryRemove(name, out _);
+                else if (_engine.Segments.TryGetValue(name, out var running) ? TryPutRight(running, segment.Asked) : TryAdd(segment.Asked, mtus)) _say($"{name} is there now");
             }
         }
         finally
@@ -288,14 +293,33 @@ internal sealed class SegmentKeeper : IDisposable
             _failed.TryRemove(running.Name, out _);
             return new SegmentChange(running.Name, "changed", details);
         }
-        catch (HostException failure)
+        catch (IOException failure)
         {
-            if (!_engine.Segments.ContainsKey(running.Name)) Fail(running.Name, failure.Message);
+            Fail(running.Name, failure.Message);
             return new SegmentChange(running.Name, "failed", [failure.Message]);
         }
         finally
         {
             if (_engine.Segments.TryGetValue(running.Name, out var now) && now.Segment != running.Segment) Tables.Follow(now.Segment);
+        }
+    }
+
+    // One that carries frames, but not as it is to be.
+    private bool TryPutRight(RunningSegment running, UpSegment wanted)
+    {
+        try
+        {
+            if (running.Place.Host.FindLink(running.Device.Link.Index) is { } link && link.Name != running.Name) running.Place.Host.SetName(link.Index, running.Name);
+            if (running.Asked.Equals(wanted)) _engine.SetUp(running);
+            else if (Change(running, wanted).What == "failed") return false;
+            Tables.Settle(running.Name);
+            _failed.TryRemove(running.Name, out _);
+            return true;
+        }
+        catch (IOException failure)
+        {
+            Fail(running.Name, failure.Message);
+            return false;
         }
     }
 
@@ -314,7 +338,7 @@ internal sealed class SegmentKeeper : IDisposable
             _failed.TryRemove(name, out _);
             return true;
         }
-        catch (HostException failure)
+        catch (IOException failure)
         {
             Fail(name, failure.Message);
             return false;
@@ -363,7 +387,7 @@ internal sealed class SegmentKeeper : IDisposable
                 if (TryAdd(running.Asked, _engine.NewMtuFinder())) _say($"warning: {deed}: made anew; addresses that are not configured here are gone with it");
             }
         }
-        catch (HostException failure)
+        catch (IOException failure)
         {
             Fail(lost.Name, failure.Message);
         }

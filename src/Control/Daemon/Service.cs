@@ -100,13 +100,9 @@ internal sealed class Service : IAsyncDisposable
         if (file is not null && UserSettings.IsGiven(new SettingReader(_options.Words).After(file.Top))) Become(file, errors);
         if (file is not null)
         {
-            // Before there is anything that would be root's. What commands made is only known afterwards, and has to do with what the file needs.
-            if (Configuration.Read(_options.Words, file, errors, [], out _) is { User: not null } own
-                && UserSettings.TryBecome(own.User, own.Engine.Vtep, own.Segments.Values.Select(static segment => segment.Asked), own.Engine.PathMtu) is { } refusal)
-                throw new HostException(refusal);
             _store = StateStore.Open(_options.StateFolder, _logger.Say);
             if (isAbsent) _logger.Say($"there is no {path}: beginning without segments of its own; sleeve segment add makes some, sleeve config reload reads the file once it is there");
-            if (Configuration.Read(_options.Words, file, errors, StoredSegments(_store), out var refused) is { } configuration) return (file, configuration);
+            if (Configuration.Read(_options.Words, file, errors, Readable(_store.Segments), out var refused) is { } configuration) return (file, configuration);
             errors = [.. refused];
         }
 
@@ -123,10 +119,10 @@ internal sealed class Service : IAsyncDisposable
         if (UserSettings.TryBecome(configuration.User, configuration.Engine.Vtep, segments, configuration.Engine.PathMtu, _options.StateFolder) is { } failure) throw new HostException(failure);
     }
 
-    private List<StoredSegment> StoredSegments(StateStore store)
+    private List<StoredSegment> Readable(IReadOnlyList<StoredSegment> stored)
     {
         var segments = new List<StoredSegment>();
-        foreach (var segment in store.Segments)
+        foreach (var segment in stored)
         {
             try
             {
@@ -148,7 +144,7 @@ internal sealed class Service : IAsyncDisposable
         if (_store!.Configuration is not { } json) return null;
         // A key that is none any more is no reason to forget the rest.
         var file = Configuration.ReadText("the configuration before", json, static _ => { });
-        return file is null ? null : Configuration.Read(_options.Words, file, [], StoredSegments(_store), out _);
+        return file is null ? null : Configuration.Read(_options.Words, file, [], Readable(_store.FormerSegments), out _);
     }
 
     private async Task SetUpAsync(ConfigFile file, Configuration configuration)
@@ -293,7 +289,7 @@ internal sealed class Service : IAsyncDisposable
             if (Stopwatch.GetTimestamp() >= nextSnapshot)
             {
                 var start = Stopwatch.GetTimestamp();
-                await Task.Run(SaveLearned);
+                await Task.Run(SaveLearnedAsync);
                 nextSnapshot = After(Math.Max(SnapshotSeconds, Stopwatch.GetElapsedTime(start).TotalSeconds * SnapshotShare));
             }
 
@@ -308,7 +304,7 @@ internal sealed class Service : IAsyncDisposable
 
     private static long After(double seconds) => Stopwatch.GetTimestamp() + (long)(seconds * Stopwatch.Frequency);
 
-    private void SaveLearned() => _keeper!.Tables.SaveLearned(_engine!.Segments.Values.Select(static running => running.Segment));
+    private Task SaveLearnedAsync() => _keeper!.Tables.SaveLearnedAsync(_engine!.Segments.Values.Select(static running => running.Segment));
 
     /// <summary>Ends: commands first, then the frames; what is known is saved in between.</summary>
     public async ValueTask DisposeAsync()
@@ -318,7 +314,7 @@ internal sealed class Service : IAsyncDisposable
         _links?.Dispose();
         if (_keeper is not null && _frontend is not null)
         {
-            SaveLearned();
+            await SaveLearnedAsync();
             await _keeper.Tables.SaveAsync();
         }
 

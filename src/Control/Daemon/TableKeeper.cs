@@ -13,6 +13,9 @@ namespace Sleeve.Control.Daemon;
 internal sealed class TableKeeper(StateStore store, Action<string> say) : IDisposable
 {
     private readonly Dictionary<string, Changed> _changed = [];
+    private readonly HashSet<string> _forgotten = [];
+    private readonly HashSet<string> _settled = [];
+    private string? _configuration;
     private readonly Lock _marks = new();
     private readonly SemaphoreSlim _turn = new(1);
 
@@ -39,12 +42,26 @@ internal sealed class TableKeeper(StateStore store, Action<string> say) : IDispo
         }
     }
 
-    /// <summary>Follows a segment no more, and forgets all that it knew.</summary>
-    /// <exception cref="HostException">The store cannot be written.</exception>
+    /// <summary>Follows a segment no more, and forgets all that it knew with the next <see cref="SaveAsync"/>.</summary>
     public void Forget(string name)
     {
-        lock (_marks) _changed.Remove(name);
-        store.Forget(name);
+        lock (_marks)
+        {
+            _changed.Remove(name);
+            _forgotten.Add(name);
+        }
+    }
+
+    /// <summary>Has it noted with the next <see cref="SaveAsync"/>, after its tables, that what a command began with a segment is done.</summary>
+    public void Settle(string name)
+    {
+        lock (_marks) _settled.Add(name);
+    }
+
+    /// <summary>Has the configuration that is in use from now on saved with the next <see cref="SaveAsync"/>, after the tables that came of it.</summary>
+    public void Keep(string configuration)
+    {
+        lock (_marks) _configuration = configuration;
     }
 
     /// <summary>Puts back what the store holds of a segment's static entries.</summary>
@@ -69,29 +86,55 @@ internal sealed class TableKeeper(StateStore store, Action<string> say) : IDispo
         store.LearnedBy(segment.Options.Name) is { } learned ? LearnedStations.Restore(segment, learned.Stations, DateTimeOffset.UtcNow - learned.TakenAt, Vtep.NowMilliseconds) : 0;
 
     /// <summary>Notes what was learned.</summary>
-    public void SaveLearned(IEnumerable<Segment> segments)
+    public async Task SaveLearnedAsync(IEnumerable<Segment> segments)
     {
-        try
+        foreach (var segment in segments)
         {
-            foreach (var segment in segments)
-                if (LearnedStations.Pack(segment, Vtep.NowMilliseconds) is { } packed) store.SaveLearned(segment.Options.Name, new StoredLearning(DateTimeOffset.UtcNow, packed));
-        }
-        catch (HostException failure)
-        {
-            Fail(failure);
+            // A second for a million stations: nobody waits for that.
+            var packed = LearnedStations.Pack(segment, Vtep.NowMilliseconds);
+            await _turn.WaitAsync();
+            try
+            {
+                var name = segment.Options.Name;
+                if (!IsFollowed(name, segment)) continue;
+                if (packed is null) store.ForgetLearned(name);
+                else store.SaveLearned(name, new StoredLearning(DateTimeOffset.UtcNow, packed));
+            }
+            catch (HostException failure)
+            {
+                Fail(failure);
+                return;
+            }
+            finally
+            {
+                _turn.Release();
+            }
         }
     }
 
     /// <summary>Writes what was changed; when it returns it is there for good, or <see cref="Unsaved"/> says why not.</summary>
     public async Task SaveAsync()
     {
-        if (!HasChanges()) return;
+        // Also if nothing is marked: somebody else may be about to write it, and many changes share one transaction.
         await _turn.WaitAsync();
         try
         {
-            // Somebody else may have written it while this one waited: many changes share one transaction.
-            while (TakeNext() is var (name, changed)) Save(name, changed);
+            var wrote = false;
+            for (; TakeNext() is var (write, putBack); wrote = true)
+            {
+                try
+                {
+                    write();
+                }
+                catch (HostException)
+                {
+                    lock (_marks) putBack();
+                    throw;
+                }
+            }
+
             if (Unsaved is null) return;
+            if (!wrote) store.Probe();
             say("the state is saved again");
             Unsaved = null;
         }
@@ -108,20 +151,11 @@ internal sealed class TableKeeper(StateStore store, Action<string> say) : IDispo
     private void Save(string name, Changed changed)
     {
         using var links = new LinkNames();
-        try
-        {
-            var now = Vtep.NowMilliseconds;
-            store.SaveEntries(
-                name,
-                changed.Stations.Select(mac => (mac, (IReadOnlyList<StoredDestination>)[.. DestinationsOf(changed.Segment.Fdb.Show(mac, now), links)])),
-                changed.Addresses.Select(address => (address, changed.Segment.Neighbours.TryGet(address, out var neighbour) ? neighbour : (Neighbour?)null)));
-        }
-        catch (HostException)
-        {
-            foreach (var mac in changed.Stations) Mark(name, changed.Segment, mac, null);
-            foreach (var address in changed.Addresses) Mark(name, changed.Segment, null, address);
-            throw;
-        }
+        var now = Vtep.NowMilliseconds;
+        store.SaveEntries(
+            name,
+            changed.Stations.Select(mac => (mac, (IReadOnlyList<StoredDestination>)[.. DestinationsOf(changed.Segment.Fdb.Show(mac, now), links)])),
+            changed.Addresses.Select(address => (address, changed.Segment.Neighbours.TryGet(address, out var neighbour) ? neighbour : (Neighbour?)null)));
     }
 
     private static IEnumerable<StoredDestination> DestinationsOf(ForwardingEntry? entry, LinkNames links) => entry is not { Kind: not EntryKind.Dynamic } ? [] :
@@ -146,24 +180,47 @@ internal sealed class TableKeeper(StateStore store, Action<string> say) : IDispo
         }
     }
 
-    private bool HasChanges()
+    private bool IsFollowed(string name, Segment segment)
     {
-        lock (_marks) return _changed.Values.Any(static changed => changed.IsNew);
+        lock (_marks) return _changed.TryGetValue(name, out var changed) && changed.Segment == segment;
     }
 
-    private (string Name, Changed Changed)? TakeNext()
+    // In this order: what is forgotten may be there anew by now, and the configuration is what the tables are compared with at the next start.
+    private (Action Write, Action PutBack)? TakeNext()
     {
         lock (_marks)
         {
+            foreach (var name in _forgotten)
+            {
+                _forgotten.Remove(name);
+                return (() => store.Forget(name), () => _forgotten.Add(name));
+            }
+
             foreach (var (name, changed) in _changed)
             {
                 if (!changed.IsNew) continue;
                 _changed[name] = new Changed(changed.Segment) { IsNew = false };
-                return (name, changed);
+                return (() => Save(name, changed), () => PutBack(name, changed));
             }
 
-            return null;
+            foreach (var name in _settled)
+            {
+                _settled.Remove(name);
+                return (() => store.Settle(name), () => _settled.Add(name));
+            }
+
+            if (_configuration is not { } configuration) return null;
+            _configuration = null;
+            return (() => store.SaveConfiguration(configuration), () => _configuration ??= configuration);
         }
+    }
+
+    private void PutBack(string name, Changed unsaved)
+    {
+        if (!_changed.TryGetValue(name, out var changed) || changed.Segment != unsaved.Segment) return;
+        changed.IsNew = true;
+        changed.Stations.UnionWith(unsaved.Stations);
+        changed.Addresses.UnionWith(unsaved.Addresses);
     }
 
     /// <inheritdoc/>

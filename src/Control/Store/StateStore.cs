@@ -22,12 +22,15 @@ internal sealed class StateStore : IDisposable
     private const string Schema = """
         CREATE TABLE setting(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
         CREATE TABLE segment(name TEXT PRIMARY KEY, settings TEXT NOT NULL) WITHOUT ROWID;
+        CREATE TABLE former(name TEXT PRIMARY KEY, settings TEXT NOT NULL) WITHOUT ROWID;
         CREATE TABLE filled(segment TEXT PRIMARY KEY) WITHOUT ROWID;
         CREATE TABLE fdb(segment TEXT, mac TEXT, dst TEXT, port INTEGER, vni INTEGER, via TEXT, permanent INTEGER,
             PRIMARY KEY(segment, mac, dst, port, vni, via)) WITHOUT ROWID;
         CREATE TABLE neighbour(segment TEXT, dst TEXT, lladdr TEXT, router INTEGER, PRIMARY KEY(segment, dst)) WITHOUT ROWID;
         CREATE TABLE learned(segment TEXT PRIMARY KEY, taken INTEGER, stations BLOB) WITHOUT ROWID;
         """;
+
+    private const string KeepFormer = "INSERT OR IGNORE INTO former SELECT name, settings FROM segment WHERE name=$name";
 
     private readonly SqliteConnection _connection;
     private readonly FileStream _lock;
@@ -91,6 +94,11 @@ internal sealed class StateStore : IDisposable
         {
             return TryOpen(path);
         }
+        catch (SqliteException failure) when (failure.SqliteErrorCode is SQLitePCL.raw.SQLITE_FULL or SQLitePCL.raw.SQLITE_IOERR && File.Exists(path))
+        {
+            // On a full disk there is no room for the index of the log, which can be kept in memory too: what is known already is to be read in any case.
+            return Guarded(path, () => TryOpen(path, needsNoFile: true));
+        }
         catch (SqliteException failure) when (failure.SqliteErrorCode is SQLitePCL.raw.SQLITE_CORRUPT or SQLitePCL.raw.SQLITE_NOTADB or SQLitePCL.raw.SQLITE_ERROR)
         {
             // Better without than not at all: the configuration file has the rest, and what was there stays to be looked at.
@@ -107,12 +115,13 @@ internal sealed class StateStore : IDisposable
         }
     }
 
-    private static SqliteConnection TryOpen(string path)
+    private static SqliteConnection TryOpen(string path, bool needsNoFile = false)
     {
         var connection = new SqliteConnection(new SqliteConnectionStringBuilder { DataSource = path, Pooling = false, DefaultTimeout = 5 }.ToString());
         try
         {
             connection.Open();
+            if (needsNoFile) Run(connection, "PRAGMA locking_mode=EXCLUSIVE");
             Run(connection, "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;");
             if (Scalar(connection, "PRAGMA quick_check(1)") is not "ok") throw new SqliteException("its pages contradict each other", SQLitePCL.raw.SQLITE_CORRUPT);
             switch ((long)Scalar(connection, "PRAGMA user_version")!)
@@ -127,6 +136,8 @@ internal sealed class StateStore : IDisposable
 
                     break;
                 case SchemaVersion:
+                    // Somebody else's database may have that number too.
+                    Run(connection, "SELECT 1 FROM setting, segment, former, filled, fdb, neighbour, learned LIMIT 0");
                     break;
                 case var other:
                     throw new HostException($"{path} was written by a newer sleeve (schema {other}, this one knows {SchemaVersion}): install that one, or move the file away");
@@ -171,13 +182,29 @@ internal sealed class StateStore : IDisposable
     /// <exception cref="HostException">It cannot be written; nothing is changed. So of every method that writes.</exception>
     public void SaveConfiguration(string json) => Write("INSERT OR REPLACE INTO setting VALUES('configuration', $value)", ("$value", json));
 
-    /// <summary>Notes a segment that a command makes.</summary>
-    public void SaveSegment(StoredSegment segment) =>
-        Write("INSERT OR REPLACE INTO segment VALUES($name, $settings)", ("$name", segment.Name), ("$settings", segment.Settings));
+    /// <summary>
+    /// The segments of commands as they were before what was begun last: by what the TAPs and tables that an earlier run left may still be, until it is <see cref="Settle"/>d.
+    /// </summary>
+    public IReadOnlyList<StoredSegment> FormerSegments => Read(
+        "SELECT name, settings FROM former UNION ALL SELECT name, settings FROM segment WHERE name NOT IN (SELECT name FROM former) ORDER BY name",
+        static row => new StoredSegment(row.GetString(0), row.GetString(1)));
 
-    /// <summary>Forgets a segment with all that it knew.</summary>
+    /// <summary>Notes a segment that a command is about to make or change.</summary>
+    public void SaveSegment(StoredSegment segment) => Write(
+        $"{KeepFormer}; INSERT OR REPLACE INTO segment VALUES($name, $settings)", ("$name", segment.Name), ("$settings", segment.Settings));
+
+    /// <summary>Notes that a command is about to remove a segment; what it knew is still there for <see cref="Forget"/>.</summary>
+    public void RemoveSegment(string name) => Write($"{KeepFormer}; DELETE FROM segment WHERE name=$name", ("$name", name));
+
+    /// <summary>Notes that what was begun with a segment is done.</summary>
+    public void Settle(string name) => Write("DELETE FROM former WHERE name=$name", ("$name", name));
+
+    /// <summary>Finds out whether it can be written.</summary>
+    public void Probe() => Write("INSERT OR REPLACE INTO setting VALUES('probe', '')");
+
+    /// <summary>Forgets all that a segment knew.</summary>
     public void Forget(string name) => Write(
-        "DELETE FROM segment WHERE name=$name; DELETE FROM filled WHERE segment=$name; DELETE FROM fdb WHERE segment=$name; DELETE FROM neighbour WHERE segment=$name; DELETE FROM learned WHERE segment=$name",
+        "DELETE FROM former WHERE name=$name; DELETE FROM filled WHERE segment=$name; DELETE FROM fdb WHERE segment=$name; DELETE FROM neighbour WHERE segment=$name; DELETE FROM learned WHERE segment=$name",
         ("$name", name));
 
     /// <summary>Whether the tables of a segment are here; if not, it never ran.</summary>
@@ -204,6 +231,9 @@ internal sealed class StateStore : IDisposable
         "SELECT taken, stations FROM learned WHERE segment=$segment",
         static row => new StoredLearning(DateTimeOffset.FromUnixTimeMilliseconds(row.GetInt64(0)), row.GetFieldValue<byte[]>(1)),
         ("$segment", segment)).FirstOrDefault();
+
+    /// <summary>Notes that a segment has learned nothing.</summary>
+    public void ForgetLearned(string segment) => Write("DELETE FROM learned WHERE segment=$segment", ("$segment", segment));
 
     /// <summary>Notes what a segment has learned, in place of what was noted before.</summary>
     public void SaveLearned(string segment, StoredLearning learned) => Write(
@@ -305,7 +335,8 @@ internal sealed class StateStore : IDisposable
     /// <summary>Removes the state of a folder; one that is not there is no error.</summary>
     public static void Remove(string folder)
     {
-        foreach (var name in (ReadOnlySpan<string>)[FileName, FileName + "-wal", FileName + "-shm", LockName]) File.Delete(Path.Combine(folder, name));
+        // What was damaged and moved aside too.
+        foreach (var path in Directory.EnumerateFiles(folder, $"{FileName}*").Append(Path.Combine(folder, LockName)).ToArray()) File.Delete(path);
     }
 
     /// <inheritdoc/>

@@ -20,6 +20,7 @@ public static class Requirements
         ["unshare"] = "util-linux",
         ["nsenter"] = "util-linux",
         ["setpriv"] = "util-linux",
+        ["prlimit"] = "util-linux",
         ["newuidmap"] = "uidmap",
         ["busybox"] = "busybox-static",
         ["promtool"] = "prometheus",
