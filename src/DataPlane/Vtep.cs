@@ -139,6 +139,28 @@ public sealed class Vtep : IDisposable
     /// <summary>Counters of datagrams that no segment could be found for.</summary>
     public Counters Unassigned => Counters.Sum(_workers.Select(static worker => worker.Decapsulation.Unassigned));
 
+    /// <summary>The senders that were turned away, each with the segment that it sent to; at most <see cref="StrangerLog.Capacity"/>.</summary>
+    public IReadOnlyList<(Segment Segment, InternetAddress Sender)> Strangers => _strangers.All;
+
+    /// <summary>Wakes every worker and waits until each has looked for work again.</summary>
+    /// <param name="patienceMilliseconds">How long, at most.</param>
+    /// <returns>Of each worker whether it did.</returns>
+    public IReadOnlyList<bool> FindWorkersThatMove(int patienceMilliseconds)
+    {
+        var before = _workers.Select(static worker => worker.Rounds).ToArray();
+        var moves = new bool[_workers.Length];
+        for (var end = NowMilliseconds + patienceMilliseconds; ; Thread.Sleep(1))
+        {
+            for (var i = 0; i < moves.Length; i++)
+            {
+                moves[i] = moves[i] || _workers[i].Rounds > before[i];
+                if (!moves[i]) _workers[i].Wake();
+            }
+
+            if (Array.TrueForAll(moves, static isMoving => isMoving) || NowMilliseconds >= end) return moves;
+        }
+    }
+
     /// <summary>Makes something that takes frames through the workers' own stages without consequences.</summary>
     public FrameTrial NewTrial() => new(_hashKey);
 

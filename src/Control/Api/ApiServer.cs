@@ -119,6 +119,7 @@ internal sealed class ApiServer : IAsyncDisposable
         FdbRoutes.Map(application, state);
         NeighbourRoutes.Map(application, state);
         StatsRoutes.Map(application, state);
+        DoctorRoutes.Map(application, state);
         ExplainRoutes.Map(application, state);
         CaptureRoutes.Map(application, state, application.Lifetime.ApplicationStopping);
         EventRoutes.Map(application, state, application.Lifetime.ApplicationStopping);

@@ -236,4 +236,6 @@ internal sealed record ProblemJson(string Title, int Status, string? Detail);
 [JsonSerializable(typeof(ExplainJson))]
 [JsonSerializable(typeof(IReadOnlyList<ExplainJson>))]
 [JsonSerializable(typeof(ProblemJson))]
+[JsonSerializable(typeof(VtepDetailsJson))]
+[JsonSerializable(typeof(DoctorReportJson))]
 internal sealed partial class ApiJson : JsonSerializerContext;

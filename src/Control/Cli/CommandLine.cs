@@ -27,6 +27,7 @@ internal static class CommandLine
             MonitorCommand.Create(),
             ExplainCommand.Create(),
             CaptureCommand.Create(),
+            DoctorCommand.Create(),
             ConfigCommand.Create(),
             DemoCommand.Create(),
             CompletionCommand.Create(),

@@ -141,6 +141,12 @@ public sealed class Worker : IDisposable
         }
     }
 
+    /// <summary>How often it has looked for work; goes on when it is woken, if it moves at all. From any thread.</summary>
+    internal long Rounds => Volatile.Read(ref _rounds);
+
+    /// <summary>Has it look for work once more. From any thread.</summary>
+    internal void Wake() => _poll.Wake();
+
     private void Run()
     {
         Span<int> ready = stackalloc int[64];
