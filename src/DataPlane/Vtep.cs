@@ -16,7 +16,11 @@ public sealed class Vtep : IDisposable
 {
     private static readonly TimeSpan HousekeepingInterval = TimeSpan.FromSeconds(1);
 
+    // A worker may wait for a listing of a large table, or for a machine that swaps.
+    private const int StillSeconds = 15;
+
     private readonly ILogger _logger;
+    private readonly int[] _stillFor;
     private readonly StrangerLog _strangers = new();
     private readonly Worker[] _workers;
     private readonly FlowSteering _steering;
@@ -43,6 +47,7 @@ public sealed class Vtep : IDisposable
         _logger = logger;
         // A socket has one source port, and a worker its own sockets.
         _workers = new Worker[Math.Min(options.Workers, options.SourcePortMax - options.SourcePortMin + 1)];
+        _stillFor = new int[_workers.Length];
         _steering = new FlowSteering(_workers.Length);
         OpenWorkers();
         _groups = new GroupMemberships(_workers);
@@ -83,7 +88,7 @@ public sealed class Vtep : IDisposable
         return Math.Clamp(65000 / (payload + Headers), 1, 64) * payload;
     }
 
-    /// <summary>Ends with the exception that stopped the worker, should that ever happen.</summary>
+    /// <summary>Ends with the exception that stopped a worker, or that says which one no longer moves, should that ever happen.</summary>
     public Task<Exception> Failure => _failure.Task;
 
     /// <summary>What happens on the segments that were made with it, for whoever listens.</summary>
@@ -263,6 +268,28 @@ public sealed class Vtep : IDisposable
         lock (_commands) return segment.Segment.Options.Group is { } group && _groups.Has(group, segment.Segment.Options.Vni);
     }
 
+    /// <summary>
+    /// Puts a segment with other options in the place of the one with its VNI: same TAP, same counters, and no frame lost. What the tables hold is the caller's to
+    /// carry over; the multicast group too (<see cref="FollowGroup"/>), but for one that the new segment does not have, which is left.
+    /// </summary>
+    /// <exception cref="ArgumentException">There is no segment of that VNI.</exception>
+    /// <returns>The segment with its counters.</returns>
+    public VtepSegment ReplaceSegment(Segment segment)
+    {
+        ArgumentNullException.ThrowIfNull(segment);
+        lock (_commands)
+        {
+            var vni = segment.Options.Vni;
+            if (!_segments.TryGetValue(vni, out var before)) throw new ArgumentException($"vni {vni} has no segment", nameof(segment));
+            if (before.Segment.Options.Group is { } group && group != segment.Options.Group) LeaveGroup(before.Segment, group);
+            var ports = before.Ports.Select(port => port with { Segment = segment }).ToArray();
+            var replaced = new VtepSegment(segment, ports, before.Queues, before.IsSteered);
+            _segments[vni] = replaced;
+            for (var i = 0; i < ports.Length; i++) _workers[i].Replace(before.Ports[i], ports[i]);
+            return replaced;
+        }
+    }
+
     /// <summary>Stops moving a segment's frames; when it returns, its TAP is no longer in use. One that is not there is no error.</summary>
     public void RemoveSegment(Vni vni)
     {
@@ -278,8 +305,18 @@ public sealed class Vtep : IDisposable
     private int? QueueToRead(VtepSegment segment, int worker) =>
         segment.Queues > 1 || segment.Segment.Options.Vni.Value % (uint)_workers.Length == worker ? ((TapPort)segment.Ports[worker].Tap).Device.Descriptor : null;
 
+    private void WatchWorkers()
+    {
+        for (var i = 0; i < _workers.Length; i++)
+        {
+            _stillFor[i] = _workers[i].IsMoving() ? 0 : _stillFor[i] + 1;
+            if (_stillFor[i] == StillSeconds) OnWorkerFailure(new InvalidOperationException($"worker {i} has not moved for {StillSeconds} s: the kernel may have killed its thread (dmesg tells)"));
+        }
+    }
+
     private void KeepHouse()
     {
+        WatchWorkers();
         VtepSegment[] segments;
         lock (_commands) segments = [.. _segments.Values];
         foreach (var segment in segments)

@@ -5,13 +5,15 @@ using Sleeve.DataPlane.Pipeline;
 namespace Sleeve.Control.Api;
 
 /// <summary>What the routes serve: a running VTEP and its segments by device name.</summary>
-internal sealed class VtepState(Vtep vtep, IReadOnlyDictionary<string, VtepSegment> segments)
+/// <param name="vtep">The VTEP.</param>
+/// <param name="segments">Gives its segments as they are at the moment: they come and go.</param>
+internal sealed class VtepState(Vtep vtep, Func<IReadOnlyDictionary<string, VtepSegment>> segments)
 {
     /// <summary>The VTEP.</summary>
     public Vtep Vtep { get; } = vtep;
 
-    /// <summary>Its segments by the name of their TAP.</summary>
-    public IReadOnlyDictionary<string, VtepSegment> Segments { get; } = segments;
+    /// <summary>Its segments by the name of their TAP, as they are now. Ask once an answer.</summary>
+    public IReadOnlyDictionary<string, VtepSegment> Segments => segments();
 
     /// <summary>Looks a segment up.</summary>
     public bool TryFind(string device, [NotNullWhen(true)] out VtepSegment? segment) => Segments.TryGetValue(device, out segment);

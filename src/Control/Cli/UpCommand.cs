@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Sleeve.Control.Config;
 using Sleeve.Control.Host;
+using Sleeve.Control.Daemon;
 using Sleeve.Control.Up;
 using Sleeve.DataPlane;
 using Sleeve.DataPlane.Forwarding;

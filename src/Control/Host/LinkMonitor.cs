@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Sleeve.DataPlane.Interop;
 
 namespace Sleeve.Control.Host;
@@ -47,6 +48,7 @@ internal sealed class LinkMonitor : IDisposable
 
     private readonly Dictionary<int, LinkInfo> _known = [];
     private readonly HashSet<int> _nudged = [];
+    private readonly ConcurrentQueue<(int Index, LinkInfo? Link)> _orders = new();
     private readonly NetlinkSocket _notifications;
     private readonly RouteNetlink _host;
     private readonly EventPoll _poll = new();
@@ -101,6 +103,20 @@ internal sealed class LinkMonitor : IDisposable
         return monitor;
     }
 
+    /// <summary>Watches one more link, from any thread: differences from what is known of it are told like changes, also that it is gone.</summary>
+    public void Add(LinkInfo link)
+    {
+        _orders.Enqueue((link.Index, link));
+        _poll.Wake();
+    }
+
+    /// <summary>Watches a link no more, from any thread; a callback about it may still be under way, or come once.</summary>
+    public void Remove(int linkIndex)
+    {
+        _orders.Enqueue((linkIndex, null));
+        _poll.Wake();
+    }
+
     /// <summary>Stops at once; when it returns no callback runs or will run, unless it was called from one. Not from two threads at a time.</summary>
     public void Dispose()
     {
@@ -130,11 +146,12 @@ internal sealed class LinkMonitor : IDisposable
             {
                 _poll.Wait(ready, Timeout.Infinite);
                 if (_stopping) break;
+                while (_orders.TryDequeue(out var order)) Obey(order.Index, order.Link);
                 if (!_notifications.Drain(Nudge)) _nudged.UnionWith(_known.Keys);
                 foreach (var index in _nudged)
                 {
                     if (_stopping) break;
-                    Refresh(index);
+                    if (_known.ContainsKey(index)) Refresh(index);
                 }
 
                 _nudged.Clear();
@@ -148,6 +165,18 @@ internal sealed class LinkMonitor : IDisposable
         {
             if (_closesItself) Close();
         }
+    }
+
+    private void Obey(int index, LinkInfo? link)
+    {
+        if (link is null)
+        {
+            _known.Remove(index);
+            return;
+        }
+
+        _known[index] = link;
+        _nudged.Add(index);
     }
 
     private void Nudge(in NetlinkMessage message)

@@ -5,9 +5,23 @@ using Sleeve.DataPlane.Interop;
 
 namespace Sleeve.Control.Up;
 
+/// <summary>How long a TAP lives.</summary>
+internal enum DeviceLife
+{
+    /// <summary>As long as the process, if it was made here.</summary>
+    Process,
+
+    /// <summary>Until it is removed, if it was made here.</summary>
+    Kept,
+
+    /// <summary>Until it is removed; one that is there was made by an earlier run.</summary>
+    AdoptedAsOurs,
+}
+
 /// <summary>
 /// The TAP of a segment: made, or adopted as it was found, and then configured. Everything that is changed is noted with how to undo it, so that
-/// the end removes what was made and leaves what was found, also when the set-up fails half-way.
+/// the end removes what was made and leaves what was found, also when the set-up fails half-way. One that is to outlive the process is
+/// persistent in the kernel, and <see cref="Release"/> leaves it with all that was set.
 /// </summary>
 internal sealed class OverlayDevice : IDisposable
 {
@@ -20,7 +34,9 @@ internal sealed class OverlayDevice : IDisposable
     private readonly Stack<Action> _undo = new();
     private readonly string _name;
     private readonly List<TapDevice> _queues = [];
+    private readonly List<string> _mended = [];
     private volatile bool _isGone;
+    private bool _isNew;
 
     private OverlayDevice(RouteNetlink host, string name)
     {
@@ -37,8 +53,11 @@ internal sealed class OverlayDevice : IDisposable
     /// <summary>The link, as it was configured.</summary>
     public LinkInfo Link { get; private set; } = null!;
 
-    /// <summary>True if it was made here and will vanish at the end.</summary>
+    /// <summary>True if it was made here, or by an earlier run, and is ours to remove.</summary>
     public bool IsMade { get; private set; }
+
+    /// <summary>What was different about a TAP that was there already, and is now as it was asked for; one phrase each.</summary>
+    public IReadOnlyList<string> Mended => _mended;
 
     /// <summary>Makes or adopts the TAP of a segment and configures it, all but setting it up.</summary>
     /// <param name="host">The configuration of the namespace that the TAP is in; stays the caller's, who keeps it until this is disposed.</param>
@@ -46,14 +65,17 @@ internal sealed class OverlayDevice : IDisposable
     /// <param name="segment">The segment, and what was asked for.</param>
     /// <param name="queues">Queues to open, at least 1; an existing TAP that was made with one has one.</param>
     /// <param name="mtu">The MTU to set.</param>
+    /// <param name="life">Whether it outlives the process.</param>
     /// <exception cref="HostException">It cannot be done; nothing is left changed.</exception>
-    public static OverlayDevice Make(RouteNetlink host, NetworkNamespace? where, UpSegment segment, int queues, int mtu)
+    public static OverlayDevice Make(RouteNetlink host, NetworkNamespace? where, UpSegment segment, int queues, int mtu, DeviceLife life)
     {
         var device = new OverlayDevice(host, segment.Segment.Name);
         try
         {
             device.Open(where, segment.TapDescriptor, queues);
             device.Configure(segment, mtu);
+            if (life != DeviceLife.Process && device.IsMade) device._queues[0].SetPersistent(true);
+            if (life == DeviceLife.AdoptedAsOurs) device.IsMade = true;
             return device;
         }
         catch
@@ -78,6 +100,53 @@ internal sealed class OverlayDevice : IDisposable
         if (Link.IsUp) return;
         _host.SetUp(Link.Index, up: true);
         Undo(() => _host.SetUp(Link.Index, up: false));
+    }
+
+    /// <summary>Changes what differs between two wishes: MTU, MAC, bridge, addresses.</summary>
+    /// <returns>What was changed, one phrase each.</returns>
+    /// <exception cref="HostException">The kernel refuses; what was changed before stays.</exception>
+    public IReadOnlyList<string> Change(UpSegment before, UpSegment wanted, int mtu)
+    {
+        var first = _mended.Count;
+        Leave(before, wanted);
+        Configure(wanted, mtu);
+        return _mended[first..];
+    }
+
+    // What was set for a former wish, and is no longer asked for.
+    private void Leave(UpSegment before, UpSegment wanted)
+    {
+        foreach (var address in before.Addresses.Except(wanted.Addresses))
+        {
+            if (_host.RemoveAddress(Link.Index, address)) _mended.Add($"address {address} removed");
+        }
+
+        if (before.Bridge is null || wanted.Bridge is not null) return;
+        if (_host.FindLink(Link.Index) is not { MasterIndex: not 0 }) return;
+        _host.SetMaster(Link.Index, 0);
+        _mended.Add($"taken out of bridge {before.Bridge}");
+    }
+
+    /// <summary>Closes the queues and leaves the interface as it is, for the next run to adopt; one that is not persistent vanishes.</summary>
+    public void Release()
+    {
+        _undo.Clear();
+        foreach (var queue in _queues) queue.Dispose();
+    }
+
+    /// <summary>Removes the interface if it is ours, else puts back what was changed on it.</summary>
+    public void Remove()
+    {
+        try
+        {
+            if (IsMade && !_isGone) _queues[0].SetPersistent(false);
+        }
+        catch (ErrnoException)
+        {
+            // It is gone already: there is nothing to keep.
+        }
+
+        Dispose();
     }
 
     /// <summary>Tells that the interface is gone, so that there is nothing left to undo on it.</summary>
@@ -108,7 +177,7 @@ internal sealed class OverlayDevice : IDisposable
         }
 
         Link = _host.GetLink(_name);
-        IsMade = existing is null;
+        IsMade = _isNew = existing is null;
         // The kernel's vxlan device has no queueing discipline either. A multi-queue TAP would get one for each of 256 queues, some 6 MB, and
         // what they hold back the TAP's own queue would drop.
         if (IsMade) _host.TrySetNoQueue(Link.Index);
@@ -136,10 +205,11 @@ internal sealed class OverlayDevice : IDisposable
 
     private void Configure(UpSegment options, int mtu)
     {
-        var before = Link;
+        var before = _host.FindLink(Link.Index) ?? throw new HostException($"{_name} was removed while it was being set up");
         if (options.Mac is { } mac && mac != before.Mac)
         {
             _host.SetMac(before.Index, mac);
+            Tell($"MAC {before.Mac} changed to {mac}");
             Undo(() => _host.SetMac(before.Index, before.Mac));
         }
 
@@ -148,6 +218,7 @@ internal sealed class OverlayDevice : IDisposable
         if (mtu != before.Mtu)
         {
             _host.SetMtu(before.Index, mtu);
+            Tell($"MTU {before.Mtu} changed to {mtu}");
             Undo(() => _host.SetMtu(before.Index, before.Mtu));
         }
 
@@ -166,19 +237,32 @@ internal sealed class OverlayDevice : IDisposable
             if (before.MasterIndex != bridge.Index)
             {
                 _host.SetMaster(before.Index, bridge.Index);
+                Tell($"made a port of bridge {name}");
                 Undo(() => _host.SetMaster(before.Index, before.MasterIndex));
             }
         }
 
         foreach (var address in options.Addresses)
-            if (_host.AddAddress(before.Index, address)) Undo(() => _host.RemoveAddress(before.Index, address));
+        {
+            if (!_host.AddAddress(before.Index, address)) continue;
+            Tell($"address {address} added");
+            Undo(() => _host.RemoveAddress(before.Index, address));
+        }
+
         Link = _host.FindLink(before.Index) ?? throw new HostException($"{_name} was removed while it was being set up");
+        _isNew = false;
     }
 
     // Below RFC 8200's least MTU the kernel takes IPv6 off the interface, and does not put the addresses back.
     private AddressPrefix? FirstIPv6Address(int index) => _host.ListAddresses()
         .Where(held => held.LinkIndex == index && held.Prefix.Address is { IsIPv4: false, IsIPv6LinkLocal: false })
         .Select(static held => (AddressPrefix?)held.Prefix).FirstOrDefault();
+
+    // Of an interface that was just made everything is new.
+    private void Tell(string difference)
+    {
+        if (!_isNew) _mended.Add(difference);
+    }
 
     private void Undo(Action action) => _undo.Push(action);
 

@@ -27,7 +27,7 @@ internal sealed class PathMtuKeeper : IDisposable
     // Read again in each turn, one after the other: what the kernel learns it does not notify of.
     private const int ReadAgain = 64;
 
-    private readonly IReadOnlyCollection<Segment> _segments;
+    private readonly Func<IEnumerable<Segment>> _segments;
     private readonly RouteNetlink _host;
     private readonly RouteMtuReader _reader;
     private readonly PathMtuOptions _options;
@@ -40,7 +40,7 @@ internal sealed class PathMtuKeeper : IDisposable
     private RouteMonitor? _monitor;
     private int _next;
 
-    private PathMtuKeeper(IReadOnlyCollection<Segment> segments, VtepAddress self, int linkIndex, PathMtuOptions options, Func<long> clock)
+    private PathMtuKeeper(Func<IEnumerable<Segment>> segments, VtepAddress self, int linkIndex, PathMtuOptions options, Func<long> clock)
     {
         _segments = segments;
         _port = self.Port;
@@ -53,14 +53,14 @@ internal sealed class PathMtuKeeper : IDisposable
     }
 
     /// <summary>Reads everything once, in the calling thread's namespace, and goes on watching.</summary>
-    /// <param name="segments">Whose remotes.</param>
+    /// <param name="segments">Whose remotes; asked in each turn.</param>
     /// <param name="self">The address that datagrams are sent from, unspecified for any, and the port that they are sent to.</param>
     /// <param name="linkIndex">The interface that datagrams are sent by where no FDB entry says otherwise; 0 lets the route decide.</param>
     /// <param name="options">How.</param>
     /// <param name="clock">Milliseconds.</param>
     /// <param name="onFault">Called if watching failed: path MTUs stay as they are then.</param>
     public static PathMtuKeeper Start(
-        IReadOnlyCollection<Segment> segments, VtepAddress self, int linkIndex, PathMtuOptions options, Func<long> clock, Action<IOException> onFault)
+        Func<IEnumerable<Segment>> segments, VtepAddress self, int linkIndex, PathMtuOptions options, Func<long> clock, Action<IOException> onFault)
     {
         var keeper = new PathMtuKeeper(segments, self, linkIndex, options, clock);
         try
@@ -95,7 +95,7 @@ internal sealed class PathMtuKeeper : IDisposable
         if (_prober is not null) _prober.Targets = [.. _paths.Where(each => each.Value.Base > 0 && each.Key.LinkIndex == _linkIndex).Select(each => new ProbeTarget(each.Key.Address, _port, each.Value.Base))];
 
         _next = _keys.Count == 0 ? 0 : (_next + ReadAgain) % _keys.Count;
-        foreach (var segment in _segments)
+        foreach (var segment in _segments())
         {
             foreach (var remote in segment.Remotes.All)
             {
@@ -116,7 +116,7 @@ internal sealed class PathMtuKeeper : IDisposable
     {
         _keys.Clear();
         var seen = new HashSet<PathKey>();
-        foreach (var segment in _segments)
+        foreach (var segment in _segments())
             foreach (var remote in segment.Remotes.All)
                 if (!remote.IsNull && !remote.IsSelf && seen.Add(KeyOf(remote))) _keys.Add(KeyOf(remote));
         if (_paths.Count == _keys.Count) return;

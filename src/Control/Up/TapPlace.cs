@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Sleeve.Control.Host;
 using Sleeve.DataPlane.Interop;
 
@@ -7,7 +8,8 @@ namespace Sleeve.Control.Up;
 internal sealed class TapPlace : IDisposable
 {
     private readonly NetworkNamespace? _namespace;
-    private readonly List<OverlayDevice> _devices = [];
+    // By the index of the link.
+    private readonly ConcurrentDictionary<int, OverlayDevice> _devices = new();
     private LinkMonitor? _monitor;
 
     private TapPlace(NetworkNamespace? @namespace, RouteNetlink host)
@@ -36,27 +38,39 @@ internal sealed class TapPlace : IDisposable
         }
     }
 
-    /// <summary>Makes or adopts a TAP here; it is the caller's, who disposes it before this.</summary>
+    /// <summary>TAPs that are held here.</summary>
+    public int Devices => _devices.Count;
+
+    /// <summary>Makes or adopts a TAP here; it is the caller's, who takes it out (<see cref="Forget"/>) before it is closed.</summary>
     /// <inheritdoc cref="OverlayDevice.Make"/>
-    public OverlayDevice Make(UpSegment segment, int queues, int mtu)
+    public OverlayDevice Make(UpSegment segment, int queues, int mtu, DeviceLife life)
     {
-        var device = OverlayDevice.Make(Host, _namespace, segment, queues, mtu);
-        _devices.Add(device);
+        var device = OverlayDevice.Make(Host, _namespace, segment, queues, mtu, life);
+        _devices[device.Link.Index] = device;
         return device;
     }
 
-    /// <summary>Watches the links of the TAPs made so far.</summary>
-    /// <inheritdoc cref="LinkMonitor.Start"/>
-    public void Watch(Action<OverlayDevice, LinkChange> onChange, Action<IOException> onFault)
+    /// <summary>Begins to watch the links of the TAPs that are made here, before or after this.</summary>
+    /// <param name="onChange">Called on a thread of the watch, one at a time; must not throw.</param>
+    /// <param name="onFault">Called there if the watch ends.</param>
+    /// <exception cref="HostException">The kernel refuses.</exception>
+    public void Watch(Action<OverlayDevice, LinkChange> onChange, Action<IOException> onFault) =>
+        _monitor ??= LinkMonitor.Start(_namespace, [], change => Tell(change, onChange), onFault);
+
+    /// <summary>Watches one TAP.</summary>
+    public void Watch(OverlayDevice device) => _monitor?.Add(device.Link);
+
+    private void Tell(LinkChange change, Action<OverlayDevice, LinkChange> onChange)
     {
-        var byIndex = _devices.ToDictionary(static device => device.Link.Index);
-        _monitor = LinkMonitor.Start(_namespace, byIndex.Keys, change => onChange(byIndex[change.Now.Index], change), onFault);
+        // One that was taken out meanwhile is nobody's business any more.
+        if (_devices.TryGetValue(change.Now.Index, out var device)) onChange(device, change);
     }
 
-    /// <summary>Sets the TAPs up.</summary>
-    public void SetUp()
+    /// <summary>Watches a TAP no more.</summary>
+    public void Forget(OverlayDevice device)
     {
-        foreach (var device in _devices) device.SetUp();
+        _devices.TryRemove(device.Link.Index, out _);
+        _monitor?.Remove(device.Link.Index);
     }
 
     /// <summary>Ends the watch; what is left is undone without being reported.</summary>

@@ -91,6 +91,24 @@ public sealed class Segment
     /// <summary>Whether the TAP interface is up. Going down flushes dynamic entries, as the kernel's device does; nothing is delivered until it is up.</summary>
     public bool IsUp => _isUp;
 
+    /// <summary>
+    /// Takes over what another segment of this VNI knows: its FDB, its configured neighbours and the state of the TAP. What the new options have no room for, or
+    /// do not learn, is left out. For a segment that does not carry frames yet.
+    /// </summary>
+    public void TakeOver(Segment from, long nowMilliseconds)
+    {
+        ArgumentNullException.ThrowIfNull(from);
+        (DeviceMac, Mtu, IsBridgePort, _isUp) = (from.DeviceMac, from.Mtu, from.IsBridgePort, from.IsUp);
+        foreach (var entry in from.Fdb.Snapshot(nowMilliseconds))
+        {
+            if (entry.Kind == EntryKind.Dynamic && !Options.Learning) continue;
+            foreach (var remote in entry.Destinations.Remotes)
+                Fdb.Append(entry.Mac, remote.Address, remote.Vni, entry.Kind, nowMilliseconds - entry.IdleMilliseconds, remote.InterfaceIndex);
+        }
+
+        foreach (var neighbour in from.Neighbours.Snapshot()) Neighbours.Replace(neighbour);
+    }
+
     /// <summary>Tells that the TAP interface went up or down.</summary>
     public void SetUp(bool isUp, long nowMilliseconds)
     {

@@ -27,6 +27,7 @@ public sealed class Worker : IDisposable
     private GroupReceiver?[] _groups = [];
     private volatile bool _stopping;
     private long _rounds;
+    private long _roundsAtLook = -1;
     private long _bytesAtSleep;
     private long _sleeps;
     private long _spared;
@@ -104,6 +105,16 @@ public sealed class Worker : IDisposable
         AwaitRounds();
     }
 
+    /// <summary>Puts a port in the place of another over the same TAP; from any thread, one at a time. When it returns, the worker no longer touches the former.</summary>
+    public void Replace(SegmentPort port, SegmentPort by)
+    {
+        var ports = (SegmentPort?[])_ports.Clone();
+        ports[Array.IndexOf(ports, port)] = by;
+        Volatile.Write(ref _ports, ports);
+        Decapsulation.SetPorts(ports.OfType<SegmentPort>());
+        AwaitRounds();
+    }
+
     /// <summary>Adds a multicast group to receive from; from any thread, one at a time.</summary>
     internal void Add(GroupReceiver group)
     {
@@ -146,6 +157,19 @@ public sealed class Worker : IDisposable
 
     /// <summary>Has it look for work once more. From any thread.</summary>
     internal void Wake() => _poll.Wake();
+
+    /// <summary>
+    /// Whether the thread went on since this was asked the last time; it is woken for the next. False means that it hangs in a system call, or that the kernel ended it
+    /// without a word (a BUG in the kernel kills the thread that met it). Ask once a second, from one thread.
+    /// </summary>
+    internal bool IsMoving()
+    {
+        var rounds = Volatile.Read(ref _rounds);
+        var isMoving = rounds != _roundsAtLook;
+        _roundsAtLook = rounds;
+        _poll.Wake();
+        return isMoving;
+    }
 
     private void Run()
     {
