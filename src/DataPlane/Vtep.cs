@@ -44,6 +44,7 @@ public sealed class Vtep : IDisposable
         ArgumentOutOfRangeException.ThrowIfLessThan(options.Workers, 1, nameof(options));
         ArgumentOutOfRangeException.ThrowIfGreaterThan(options.Workers, VtepOptions.MaxWorkers, nameof(options));
         Options = options;
+        Echo = new EchoDesk { IsOn = options.Echo };
         _logger = logger;
         // A socket has one source port, and a worker its own sockets.
         _workers = new Worker[Math.Min(options.Workers, options.SourcePortMax - options.SourcePortMin + 1)];
@@ -61,7 +62,7 @@ public sealed class Vtep : IDisposable
         try
         {
             for (var i = 0; i < _workers.Length; i++)
-                _workers[i] = new Worker(i, new UdpUnderlay(Options, static () => NowMilliseconds, i, _workers.Length), _hashKey, _strangers, OnWorkerFailure);
+                _workers[i] = new Worker(i, new UdpUnderlay(Options, static () => NowMilliseconds, i, _workers.Length), _hashKey, _strangers, Echo, OnWorkerFailure);
         }
         catch
         {
@@ -143,6 +144,26 @@ public sealed class Vtep : IDisposable
 
     /// <summary>Counters of datagrams that no segment could be found for.</summary>
     public Counters Unassigned => Counters.Sum(_workers.Select(static worker => worker.Decapsulation.Unassigned));
+
+    /// <summary>What its workers share about echo messages.</summary>
+    public EchoDesk Echo { get; }
+
+    /// <summary>Sends echo requests by the first worker's sockets; <see cref="EchoDesk.TryBegin"/> comes first.</summary>
+    public void Send(EchoOrder order)
+    {
+        ArgumentNullException.ThrowIfNull(order);
+        ArgumentOutOfRangeException.ThrowIfLessThan(order.Length, EchoMessage.Size, nameof(order));
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(order.Length, Buffers.FrameBatch.MaxFrameSize, nameof(order));
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(order.Count, EchoPort.MaxAtOnce, nameof(order));
+        _workers[0].Post(order);
+    }
+
+    /// <summary>The source port of a path of a run.</summary>
+    public ushort EchoSourcePort(EchoRun run, byte path)
+    {
+        ArgumentNullException.ThrowIfNull(run);
+        return _workers[0].Underlay.SourcePortOf(EchoPort.Hash(run.Nonce, path)).Port;
+    }
 
     /// <summary>The senders that were turned away, each with the segment that it sent to; at most <see cref="StrangerLog.Capacity"/>.</summary>
     public IReadOnlyList<(Segment Segment, InternetAddress Sender)> Strangers => _strangers.All;

@@ -121,6 +121,7 @@ internal sealed class ApiServer : IAsyncDisposable
         StatsRoutes.Map(application, state);
         DoctorRoutes.Map(application, state);
         ExplainRoutes.Map(application, state);
+        PathRoutes.Map(application, state, application.Lifetime.ApplicationStopping);
         CaptureRoutes.Map(application, state, application.Lifetime.ApplicationStopping);
         EventRoutes.Map(application, state, application.Lifetime.ApplicationStopping);
     }

@@ -238,4 +238,8 @@ internal sealed record ProblemJson(string Title, int Status, string? Detail);
 [JsonSerializable(typeof(ProblemJson))]
 [JsonSerializable(typeof(VtepDetailsJson))]
 [JsonSerializable(typeof(DoctorReportJson))]
+[JsonSerializable(typeof(PathRequestJson))]
+[JsonSerializable(typeof(BenchRequestJson))]
+[JsonSerializable(typeof(PathLineJson))]
+[JsonSerializable(typeof(BenchReportJson))]
 internal sealed partial class ApiJson : JsonSerializerContext;

@@ -8,6 +8,9 @@ namespace Sleeve.Control.Api;
 /// <param name="Strangers">Senders that were turned away since the start, at most 64.</param>
 /// <param name="UptimeSeconds">Seconds since the process started, by the clock that never jumps.</param>
 /// <param name="ClockStepSeconds">How far the wall clock was set since then.</param>
+/// <param name="Echo">Whether echo requests are answered.</param>
+/// <param name="EchoAnswered">How many were.</param>
+/// <param name="EchoRefused">How many were not: of others than known VTEPs, beyond the limit, or because echo is off.</param>
 internal sealed record VtepDetailsJson(
     int Pid,
     string NetworkNamespace,
@@ -15,7 +18,10 @@ internal sealed record VtepDetailsJson(
     IReadOnlyList<WorkerStateJson> Workers,
     IReadOnlyList<StrangerJson> Strangers,
     double UptimeSeconds,
-    double ClockStepSeconds);
+    double ClockStepSeconds,
+    bool Echo = true,
+    long EchoAnswered = 0,
+    long EchoRefused = 0);
 
 /// <summary>Whether a worker moves.</summary>
 /// <param name="Worker">Its number.</param>
@@ -30,7 +36,11 @@ internal sealed record StrangerJson(string Ifname, string Dst);
 /// <summary>What <c>sleeve doctor</c> found.</summary>
 /// <param name="Verdict">The worst level of all: "ok", "warning" or "error".</param>
 /// <param name="Findings">One after the other.</param>
-internal sealed record DoctorReportJson(string Verdict, IReadOnlyList<FindingJson> Findings);
+internal sealed record DoctorReportJson(string Verdict, IReadOnlyList<FindingJson> Findings)
+{
+    /// <summary>The numbers of the test of a path; left out where none was asked for.</summary>
+    public PathResultJson? Path { get; init; }
+}
 
 /// <summary>One finding.</summary>
 /// <param name="Check">Which check, such as "firewall"; docs/doctor.md lists them.</param>

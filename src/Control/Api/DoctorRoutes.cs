@@ -47,6 +47,9 @@ internal static class DoctorRoutes
             [.. moves.Select(static (isMoving, number) => new WorkerStateJson(number, isMoving))],
             [.. state.Vtep.Strangers.Select(static stranger => new StrangerJson(stranger.Segment.Options.Name, stranger.Sender.ToString()))],
             Math.Round(uptime.TotalSeconds, 3),
-            Math.Round((DateTimeOffset.UtcNow - StartedAt - uptime).TotalSeconds, 3));
+            Math.Round((DateTimeOffset.UtcNow - StartedAt - uptime).TotalSeconds, 3),
+            state.Vtep.Echo.IsOn,
+            state.Vtep.Echo.Answered,
+            state.Vtep.Echo.Refused);
     }
 }

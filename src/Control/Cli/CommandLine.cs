@@ -28,6 +28,7 @@ internal static class CommandLine
             ExplainCommand.Create(),
             CaptureCommand.Create(),
             DoctorCommand.Create(),
+            BenchCommand.Create(),
             ConfigCommand.Create(),
             DemoCommand.Create(),
             CompletionCommand.Create(),

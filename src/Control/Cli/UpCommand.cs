@@ -99,6 +99,7 @@ internal static class UpCommand
             Learning, NoLearning, Proxy, NoProxy, UdpChecksum, NoUdpChecksum, Zero6Transmit, NoZero6Transmit, Zero6Receive, NoZero6Receive, Strict])
             command.Options.Add(flag);
         foreach (var setting in PathMtuSettings.All) command.Options.Add(setting.Option);
+        command.Options.Add(EchoSettings.Echo.Option);
         GuardSettings.AddTo(command);
         command.WithExamples(Examples);
         command.SetAction(static (result, cancellation) =>
@@ -141,6 +142,7 @@ internal static class UpCommand
             Workers = reader.Read(Workers, Words.Number(1, VtepOptions.MaxWorkers), VtepOptions.DefaultWorkers),
             TransmitOffload = reader.Read<TransmitOffload?>(TransmitOffload, Words.TransmitOffload, null),
             ReceiveOffload = reader.Read(ReceiveOffload, Words.ReceiveOffload, true),
+            Echo = EchoSettings.Read(reader),
         };
         options = new UpOptions
         {

@@ -10,8 +10,12 @@ internal static class DoctorScreen
     private const int NameWidth = 14;
 
     /// <summary>Prints them as JSON.</summary>
-    public static void PrintJson(IReadOnlyList<(string Check, Finding Finding)> findings) =>
-        Console.Out.WriteLine(JsonSerializer.Serialize(new DoctorReportJson(NameOf(Worst(findings)), [.. findings.Select(static each => Of(each.Check, each.Finding))]), ApiJson.Default.DoctorReportJson));
+    public static void PrintJson(IReadOnlyList<(string Check, Finding Finding)> findings, PathResultJson? path = null) =>
+        Console.Out.WriteLine(JsonSerializer.Serialize(new DoctorReportJson(NameOf(Worst(findings)), [.. findings.Select(static each => Of(each.Check, each.Finding))]) { Path = path }, ApiJson.Default.DoctorReportJson));
+
+    /// <summary>A finding that crossed a socket.</summary>
+    public static Finding Of(FindingJson finding) =>
+        new(finding.Level switch { "error" => Level.Error, "warning" => Level.Warning, "skipped" => Level.Skipped, _ => Level.Ok }, finding.Subject ?? "", finding.Text, finding.Advice);
 
     /// <summary>One finding as it crosses a socket.</summary>
     public static FindingJson Of(string check, Finding finding) =>
