@@ -9,8 +9,8 @@ internal sealed record PathRequestJson(string? Dev, string? Remote);
 /// <param name="Dev">The TAP of the segment on whose behalf.</param>
 /// <param name="Remote">Address of the VTEP.</param>
 /// <param name="Seconds">How long, 1 to 60.</param>
-/// <param name="RateMbit">The highest rate that is tried, 1 to 10000 Mbit/s.</param>
-internal sealed record BenchRequestJson(string? Dev, string? Remote, int Seconds, int RateMbit);
+/// <param name="Rate">The highest rate that is tried, 1 to 10000 Mbit/s.</param>
+internal sealed record BenchRequestJson(string? Dev, string? Remote, int Seconds, int Rate);
 
 /// <summary>One line of an answer that comes bit by bit; one of the four.</summary>
 internal sealed record PathLineJson

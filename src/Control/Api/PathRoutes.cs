@@ -34,8 +34,8 @@ internal static class PathRoutes
         routes.MapPost("/v1/doctor/path", (HttpContext context, PathRequestJson asked) => RunAsync(context, state, busy, stopping, asked.Dev, asked.Remote,
             (talk, report, stop) => new PathTest(talk, state.Vtep, report, stop).RunAsync()));
         routes.MapPost("/v1/bench", (HttpContext context, BenchRequestJson asked) =>
-            asked.Seconds is < 1 or > MaxSeconds ? Task.FromResult(Problem.BadValue("seconds", $"{asked.Seconds}", $"1 to {MaxSeconds}"))
-            : asked.RateMbit is < 1 or > MaxRateMbit ? Task.FromResult(Problem.BadValue("rate_mbit", $"{asked.RateMbit}", $"1 to {MaxRateMbit}"))
+            asked.Seconds is < 1 or > MaxSeconds ? Task.FromResult(Problem.BadValue("seconds", $"{asked.Seconds}", $"1 to {MaxSeconds} (seconds)"))
+            : asked.Rate is < 1 or > MaxRateMbit ? Task.FromResult(Problem.BadValue("rate", $"{asked.Rate}", $"1 to {MaxRateMbit} (Mbit/s)"))
             : RunAsync(context, state, busy, stopping, asked.Dev, asked.Remote, (talk, report, _) => new WireTest(talk, asked, report).RunAsync()));
     }
 

@@ -167,7 +167,7 @@ internal sealed class PathTest(EchoTalk talk, Vtep vtep, Func<PathLineJson, Task
     private async Task WithoutEchoAsync(int errno, EchoSummary first, int most)
     {
         var port = talk.Remote.Address.Port;
-        var heard = talk.Remote.Counters.DatagramsReceived;
+        var before = talk.Remote.Counters.DatagramsReceived;
         if (errno == LibC.ECONNREFUSED)
         {
             await FindAsync("reach", Finding.Error("", $"{_remote} says that nobody listens on its UDP port {port}: no VTEP runs there, or it has another port", $"there: start it, with dstport {port}; a firewall that rejects says the same"));
@@ -182,12 +182,14 @@ internal sealed class PathTest(EchoTalk talk, Vtep vtep, Func<PathLineJson, Task
         var isAlive = probed.Verdict is ProbeResult.Confirmed or ProbeResult.BlackHole;
         if (first.NotSent is null && errno == 0)
         {
+            var heard = talk.Remote.Counters.DatagramsReceived;
+            var when = heard > before ? $"{heard - before} datagrams came from it meanwhile" : $"{heard} datagrams have come from it, though none meanwhile";
             await FindAsync("reach", (isAlive, heard) switch
             {
-                (true, > 0) => Finding.Ok("", $"{_remote} answers pings, and {heard} datagrams have come from it: a VTEP of another make, or a Sleeve that does not answer echo requests; loss, order and round trips cannot be measured from here"),
+                (true, > 0) => Finding.Ok("", $"{_remote} answers pings, and {when}: a VTEP of another make, or a Sleeve that does not answer echo requests; loss, order and round trips cannot be measured from here"),
                 (true, _) => Finding.Warning("", $"{_remote} answers pings, but no echo request, and no VXLAN datagram has ever come from it: UDP port {port} is filtered on the way, or it does not have us among its VTEPs, or it has been silent",
                     $"there: is {Own()} a remote of VNI {talk.Segment.Options.Vni}? tcpdump -ni any udp port {port} on both hosts shows how far datagrams come"),
-                (false, > 0) => Finding.Ok("", $"{_remote} answers neither pings nor echo requests, but {heard} datagrams have come from it: it lives, and its host answers no pings"),
+                (false, > 0) => Finding.Ok("", $"{_remote} answers neither pings nor echo requests, but {when}: its host answers no pings"),
                 _ => Finding.Error("", $"{_remote} answers nothing, neither pings nor echo requests: it is down, or a filter lets nothing through", $"ping {_remote}; traceroute -U -p {port} {_remote}"),
             });
         }

@@ -37,7 +37,7 @@ internal sealed class WireTest(EchoTalk talk, BenchRequestJson asked, Func<PathL
         var steps = new List<RateStepJson>();
         foreach (var part in Steps)
         {
-            var rate = part * asked.RateMbit;
+            var rate = part * asked.Rate;
             await report(new PathLineJson { Step = $"{rate:0.#} Mbit/s", Percent = 33 + (67 * steps.Count / Steps.Length) });
             steps.Add(await StepAsync(rate, length, each));
         }
