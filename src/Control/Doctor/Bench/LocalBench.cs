@@ -23,10 +23,12 @@ internal sealed class LocalBench
     private const int Mtu = 1450;
     private const int FrameLength = Mtu + EthernetFrame.HeaderSize;
     private const string TapName = "bench";
-    private const int WarmUpBatches = 200;
+    private const int Windows = 5;
     private const int QueuedFrames = 256;
     private static readonly InternetAddress Here = InternetAddress.FromIPv4(0x7F000001), There = InternetAddress.FromIPv4(0x7F000002);
-    private static readonly TimeSpan Each = TimeSpan.FromMilliseconds(250);
+
+    // Long enough for the runtime to compile what is measured for good.
+    private static readonly TimeSpan WarmUp = TimeSpan.FromMilliseconds(400), Each = TimeSpan.FromMilliseconds(50);
 
     private readonly byte[] _frame = MakeFrame();
     private readonly byte[] _datagram;
@@ -38,7 +40,7 @@ internal sealed class LocalBench
         _frame.CopyTo(_datagram, VxlanHeader.Size);
     }
 
-    /// <summary>Measures; takes about two seconds.</summary>
+    /// <summary>Measures; takes some five seconds.</summary>
     /// <param name="step">Told what is being done.</param>
     public static LocalCostsJson Run(Action<string> step)
     {
@@ -81,25 +83,16 @@ internal sealed class LocalBench
         if (before is null) return Time(() => path.Run(0));
 
         // What a message holds is several frames: it is frames that count.
-        var (spent, frames) = (0L, 0L);
-        for (var round = 0; round < 2; round++)
+        return Best(() =>
         {
-            (spent, var first) = (0, counters[Counter.TapSent]);
-            for (var start = Stopwatch.GetTimestamp(); Stopwatch.GetElapsedTime(start) < Each;)
+            before();
+            var (first, began) = (counters[Counter.TapSent], Stopwatch.GetTimestamp());
+            while (path.Run(0) > 0)
             {
-                before();
-                var began = Stopwatch.GetTimestamp();
-                while (path.Run(0) > 0)
-                {
-                }
-
-                spent += Stopwatch.GetTimestamp() - began;
             }
 
-            frames = counters[Counter.TapSent] - first;
-        }
-
-        return frames == 0 ? 0 : spent * 1e9 / Stopwatch.Frequency / frames;
+            return (Stopwatch.GetTimestamp() - began, counters[Counter.TapSent] - first);
+        });
     }
 
     // One sends to the other's address: both are this host.
@@ -135,11 +128,10 @@ internal sealed class LocalBench
         using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp) { SendBufferSize = 1 << 20 };
         socket.Connect(new IPEndPoint(IPAddress.Parse("192.0.2.2"), 9));
         var payload = new byte[Mtu - 28];
-        var (spent, frames) = (0L, 0L);
-        for (var start = Stopwatch.GetTimestamp(); Stopwatch.GetElapsedTime(start) < Each;)
+        var read = Best(() =>
         {
             for (var i = 0; i < QueuedFrames; i++) socket.Send(payload);
-            var began = Stopwatch.GetTimestamp();
+            var (frames, began) = (0L, Stopwatch.GetTimestamp());
             do
             {
                 batch.Clear();
@@ -147,10 +139,9 @@ internal sealed class LocalBench
                 frames += batch.Count;
             }
             while (batch.Count > 0);
-            spent += Stopwatch.GetTimestamp() - began;
-        }
+            return (Stopwatch.GetTimestamp() - began, frames);
+        });
 
-        var read = frames == 0 ? 0 : spent * 1e9 / Stopwatch.Frequency / frames;
         batch.Clear();
         // To the TAP's own MAC: the stack takes it and finds nobody on the port.
         _frame.CopyTo(batch.Room(0));
@@ -164,13 +155,33 @@ internal sealed class LocalBench
         return (read, write);
     }
 
-    // Nanoseconds a frame, of a function that tells how many it took; warmed up until the code is compiled well.
-    private static double Time(Func<int> run)
+    // Of a function that tells how many frames it took.
+    private static double Time(Func<int> run) => Best(() =>
     {
-        for (var i = 0; i < WarmUpBatches; i++) run();
-        var (frames, start) = (0L, Stopwatch.GetTimestamp());
-        while (Stopwatch.GetElapsedTime(start) < Each) frames += run();
-        return frames == 0 ? 0 : Stopwatch.GetElapsedTime(start).TotalNanoseconds / frames;
+        var began = Stopwatch.GetTimestamp();
+        var frames = run();
+        return (Stopwatch.GetTimestamp() - began, frames);
+    });
+
+    // Nanoseconds a frame, of a function that tells what it spent, and on how many. The best of some windows: others use this host too.
+    private static double Best(Func<(long Spent, long Frames)> run)
+    {
+        for (var start = Stopwatch.GetTimestamp(); Stopwatch.GetElapsedTime(start) < WarmUp;) run();
+        var best = double.MaxValue;
+        for (var window = 0; window < Windows; window++)
+        {
+            var (spent, frames) = (0L, 0L);
+            for (var start = Stopwatch.GetTimestamp(); Stopwatch.GetElapsedTime(start) < Each;)
+            {
+                var (more, count) = run();
+                spent += more;
+                frames += count;
+            }
+
+            if (frames > 0) best = Math.Min(best, spent * 1e9 / Stopwatch.Frequency / frames);
+        }
+
+        return best == double.MaxValue ? 0 : best;
     }
 
     private static Segment MakeSegment(InternetAddress self, InternetAddress remote)
