@@ -1,8 +1,10 @@
 using System.Net.Http.Json;
 using System.Net.Sockets;
 using System.Runtime.CompilerServices;
+using System.Security.Authentication;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
+using Sleeve.Control.Cli;
 using Sleeve.Control.Host;
 
 namespace Sleeve.Control.Api;
@@ -15,12 +17,14 @@ internal sealed class ApiClient : IDisposable
     private readonly string _path;
 
     /// <summary>Makes a client of one socket; connects with the first request.</summary>
+    /// <param name="path">The socket, or https://HOST:PORT.</param>
+    /// <exception cref="HostException">With https://: the certificate that the environment names cannot be read.</exception>
     public ApiClient(string path)
     {
         _path = path;
-        _http = new HttpClient(new SocketsHttpHandler { ConnectCallback = ConnectAsync, UseProxy = false })
+        _http = new HttpClient(ApiPlace.NewHandler(path))
         {
-            BaseAddress = new Uri("http://localhost/v1/"),
+            BaseAddress = new Uri(ApiPlace.BaseOf(path), "/v1/"),
             Timeout = Patience,
         };
     }
@@ -56,6 +60,20 @@ internal sealed class ApiClient : IDisposable
     public async Task<TAnswer> PostAsync<T, TAnswer>(string path, T body, JsonTypeInfo<T> type, JsonTypeInfo<TAnswer> answer)
     {
         using var response = await SendAsync(new HttpRequestMessage(HttpMethod.Post, path) { Content = JsonContent.Create(body, type) });
+        return await ReadAsync(response, answer);
+    }
+
+    /// <summary>Asks for something to be as it says here.</summary>
+    /// <param name="path">Of what.</param>
+    /// <param name="settings">How it is to be.</param>
+    /// <param name="mustBeNew">Whether there must be none yet.</param>
+    /// <param name="answer">What is answered.</param>
+    /// <exception cref="HostException">It was refused, with the reason.</exception>
+    public async Task<T> PutAsync<T>(string path, JsonElement settings, bool mustBeNew, JsonTypeInfo<T> answer)
+    {
+        var request = new HttpRequestMessage(HttpMethod.Put, path) { Content = JsonContent.Create(settings, ApiJson.Default.JsonElement) };
+        if (mustBeNew) request.Headers.IfNoneMatch.ParseAdd("*");
+        using var response = await SendAsync(request);
         return await ReadAsync(response, answer);
     }
 
@@ -127,6 +145,7 @@ internal sealed class ApiClient : IDisposable
         {
             throw new HostException(socket.SocketErrorCode switch
             {
+                _ when ApiPlace.IsRemote(_path) => $"{_path} cannot be reached: {socket.Message}",
                 SocketError.AccessDenied => $"no permission to use {_path}; it belongs to the user who runs sleeve up",
                 SocketError.ConnectionRefused when !SocketFile.IsSocket(_path) => $"{_path} is not a socket",
                 SocketError.ConnectionRefused => $"nobody serves {_path}: sleeve up was killed; start it again",
@@ -134,8 +153,13 @@ internal sealed class ApiClient : IDisposable
                 _ => $"cannot use {_path}: {socket.Message}",
             });
         }
+        catch (HttpRequestException failure) when (failure.InnerException is AuthenticationException refusal)
+        {
+            throw new HostException($"{_path}: TLS failed: {refusal.InnerException?.Message ?? refusal.Message}");
+        }
         catch (HttpRequestException failure)
         {
+            if (ApiPlace.IsRemote(_path)) throw new HostException($"{_path} broke off: {failure.InnerException?.Message ?? failure.Message}; does its --api-client-ca vouch for {ApiPlace.CertificateVariable}?");
             throw new HostException($"{_path} broke off: {failure.InnerException?.Message ?? failure.Message}");
         }
         catch (TaskCanceledException)
@@ -143,6 +167,8 @@ internal sealed class ApiClient : IDisposable
             throw new HostException($"{_path} did not answer within {Patience.TotalSeconds:0} s");
         }
 
+        if (response.Headers.TryGetValues(SegmentRoutes.UnsavedHeader, out var unsaved))
+            CommandLine.Tell($"sleeve: warning: the daemon cannot save its state: {string.Join(' ', unsaved)}; what was done is lost if it ends before it can");
         if (response.IsSuccessStatusCode) return response;
         using (response)
         {
@@ -159,21 +185,6 @@ internal sealed class ApiClient : IDisposable
             throw new HostException(problem is null
                 ? $"{_path} answered {(int)response.StatusCode} {response.StatusCode}"
                 : problem.Detail ?? problem.Title);
-        }
-    }
-
-    private async ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, CancellationToken cancellation)
-    {
-        var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
-        try
-        {
-            await socket.ConnectAsync(new UnixDomainSocketEndPoint(_path), cancellation);
-            return new NetworkStream(socket, ownsSocket: true);
-        }
-        catch
-        {
-            socket.Dispose();
-            throw;
         }
     }
 

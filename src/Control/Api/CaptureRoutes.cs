@@ -45,6 +45,7 @@ internal static class CaptureRoutes
             try
             {
                 context.Response.ContentType = "application/x-pcapng";
+                context.MayReadSlowly();
                 await new CaptureStream(state, segment, session, matching, snaplen ?? MaxSnapLength).RunAsync(context.Response.BodyWriter, end.Token, context.RequestAborted);
             }
             catch (OperationCanceledException)
@@ -57,12 +58,14 @@ internal static class CaptureRoutes
             }
 
             return Results.Empty;
-        });
+        }).WithMetadata(new ApiAccess.NotReadOnly("packets are not for everybody who may see counters, and only one can capture: use the socket without -ro in its name"))
+            .Describe("capture", "Packets as they pass, as a pcapng stream", "dev is a segment or any. It ends with DELETE, or when the reader goes. One at a time.")
+            .Streams("application/x-pcapng", 400, 403, 404, 409);
         routes.MapDelete("/v1/capture", () =>
         {
             running?.Cancel();
             return Results.NoContent();
-        });
+        }).Describe("endCapture", "End the capture that runs, if one does").AnswersNothing(403);
     }
 
     /// <summary>One capture on its way out.</summary>

@@ -216,7 +216,12 @@ internal sealed record ConfigErrorJson(int? Line, string Error);
 /// <param name="Title">The reason, in the kernel's words where it has them.</param>
 /// <param name="Status">HTTP status.</param>
 /// <param name="Detail">What it was about: key, value, what is allowed.</param>
-internal sealed record ProblemJson(string Title, int Status, string? Detail);
+internal sealed record ProblemJson(string Title, int Status, string? Detail)
+{
+    /// <summary>Which problem it is, for programs: urn:sleeve:problem: and a word that docs/api.md lists; left out where the status says it all.</summary>
+    [JsonPropertyOrder(-1)]
+    public string? Type { get; init; }
+}
 
 /// <summary>Every type that crosses the socket, serialised without reflection.</summary>
 [JsonSourceGenerationOptions(
@@ -235,6 +240,12 @@ internal sealed record ProblemJson(string Title, int Status, string? Detail);
 [JsonSerializable(typeof(ExplainRequestJson))]
 [JsonSerializable(typeof(ExplainJson))]
 [JsonSerializable(typeof(IReadOnlyList<ExplainJson>))]
+[JsonSerializable(typeof(SegmentJson))]
+[JsonSerializable(typeof(IReadOnlyList<SegmentJson>))]
+[JsonSerializable(typeof(SegmentChangeJson))]
+[JsonSerializable(typeof(IReadOnlyList<SegmentChangeJson>))]
+[JsonSerializable(typeof(ConfigurationJson))]
+[JsonSerializable(typeof(System.Text.Json.JsonElement))]
 [JsonSerializable(typeof(ProblemJson))]
 [JsonSerializable(typeof(VtepDetailsJson))]
 [JsonSerializable(typeof(DoctorReportJson))]
@@ -242,4 +253,8 @@ internal sealed record ProblemJson(string Title, int Status, string? Detail);
 [JsonSerializable(typeof(BenchRequestJson))]
 [JsonSerializable(typeof(PathLineJson))]
 [JsonSerializable(typeof(BenchReportJson))]
+[JsonSerializable(typeof(IEnumerable<FdbEntryJson>))]
+[JsonSerializable(typeof(FdbDestinationJson))]
+[JsonSerializable(typeof(IReadOnlyList<RemoteAddressJson>))]
+[JsonSerializable(typeof(NeighbourValueJson))]
 internal sealed partial class ApiJson : JsonSerializerContext;

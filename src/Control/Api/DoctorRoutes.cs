@@ -19,7 +19,8 @@ internal static class DoctorRoutes
     public static void Map(IEndpointRouteBuilder routes, VtepState state)
     {
         var own = NetworkNamespaceOf(Environment.ProcessId) ?? "";
-        routes.MapGet("/v1/doctor", () => Results.Json(Read(state, own), ApiJson.Default.VtepDetailsJson));
+        routes.MapGet("/v1/doctor", () => Results.Json(Read(state, own), ApiJson.Default.VtepDetailsJson))
+            .Describe("getDoctor", "What a doctor asks besides the statistics").Answers<VtepDetailsJson>();
     }
 
     /// <summary>Names the network namespace of a process; null if it may not be looked at.</summary>

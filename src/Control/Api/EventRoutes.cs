@@ -10,15 +10,13 @@ using Sleeve.DataPlane.Wire;
 namespace Sleeve.Control.Api;
 
 /// <summary>
-/// What happens, as it happens: <c>GET /v1/events?dev=&amp;kind=</c> answers one JSON object a line until either side ends it. The first line is
-/// <c>{"event":"listening"}</c>. A reader that is too slow finds <c>{"event":"lost","lost":N}</c> in place of what it missed.
+/// What happens, as it happens: <c>GET /v1/events?dev=&amp;kind=</c> answers until either side ends it, one JSON object a line or, where <c>Accept</c> asks for them, server-sent
+/// events. The first is <c>{"event":"listening"}</c>. A reader that is too slow finds <c>{"event":"lost","lost":N}</c> in place of what it missed.
 /// </summary>
 internal static class EventRoutes
 {
-    /// <summary>How often an event is looked for. The data plane wakes nobody.</summary>
-    private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(50);
-
-    private static readonly byte[] LineEnd = "\n"u8.ToArray();
+    /// <summary>Readers at once.</summary>
+    public const int MaxReaders = 64;
 
     /// <summary>Every kind by its name.</summary>
     public static IReadOnlyDictionary<string, EventKind> Kinds { get; } =
@@ -28,65 +26,26 @@ internal static class EventRoutes
     /// <param name="routes">Where to.</param>
     /// <param name="state">What is served.</param>
     /// <param name="stopping">Ends what is being answered.</param>
-    public static void Map(IEndpointRouteBuilder routes, VtepState state, CancellationToken stopping) =>
+    public static void Map(IEndpointRouteBuilder routes, VtepState state, CancellationToken stopping)
+    {
+        var streams = new EventStreams(state.Vtep.Events, stopping);
+        stopping.Register(streams.Dispose);
         routes.MapGet("/v1/events", async (HttpContext context, string? dev, string? kind) =>
-        {
-            if (dev is not null && !state.TryFind(dev, out _)) return Problem.NoDevice(dev);
-            var wanted = new HashSet<EventKind>();
-            foreach (var word in kind?.Split(',') ?? [])
             {
-                if (!Kinds.TryGetValue(word, out var value)) return Problem.BadValue("kind", word, string.Join(", ", Kinds.Keys));
-                wanted.Add(value);
-            }
+                if (dev is not null && !state.TryFind(dev, out _)) return Problem.NoDevice(dev);
+                var wanted = new HashSet<EventKind>();
+                foreach (var word in kind?.Split(',') ?? [])
+                {
+                    if (!Kinds.TryGetValue(word, out var value)) return Problem.BadValue("kind", word, string.Join(", ", Kinds.Keys));
+                    wanted.Add(value);
+                }
 
-            using var end = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted, stopping);
-            try
-            {
-                await StreamAsync(context.Response, state.Vtep.Events, dev, wanted, end.Token);
-            }
-            catch (OperationCanceledException)
-            {
-                // The reader went, or this process goes: as good an end as any.
-            }
-
-            return Results.Empty;
-        });
-
-    private static async Task StreamAsync(HttpResponse response, EventRing ring, string? dev, HashSet<EventKind> wanted, CancellationToken end)
-    {
-        using var reader = ring.Listen();
-        response.ContentType = "application/x-ndjson";
-        await WriteAsync(response, new EventJson("listening", DateTimeOffset.UtcNow), end);
-        await response.Body.FlushAsync(end);
-        while (true)
-        {
-            var wrote = false;
-            while (reader.TryRead(out var happened))
-            {
-                if ((dev is not null && happened.Source.Name != dev) || (wanted.Count > 0 && !wanted.Contains(happened.Kind))) continue;
-                wrote |= await WriteLostAsync(response, reader, end);
-                // Waits for a slow reader, and meanwhile the ring goes on.
-                await WriteAsync(response, Show(happened), end);
-                wrote = true;
-            }
-
-            wrote |= await WriteLostAsync(response, reader, end);
-            if (wrote) await response.Body.FlushAsync(end);
-            await Task.Delay(Interval, end);
-        }
-    }
-
-    private static async Task<bool> WriteLostAsync(HttpResponse response, EventReader reader, CancellationToken end)
-    {
-        if (reader.TakeLost() is not (> 0 and var lost)) return false;
-        await WriteAsync(response, new EventJson("lost", DateTimeOffset.UtcNow) { Lost = lost }, end);
-        return true;
-    }
-
-    private static async Task WriteAsync(HttpResponse response, EventJson line, CancellationToken end)
-    {
-        await JsonSerializer.SerializeAsync(response.Body, line, ApiJson.Default.EventJson, end);
-        await response.Body.WriteAsync(LineEnd, end);
+                return await streams.ServeAsync(context, happened => (dev is null || happened.Source.Name == dev) && (wanted.Count == 0 || wanted.Contains(happened.Kind)), Show)
+                    ? Results.Empty
+                    : Problem.TooMany($"{MaxReaders} read events already");
+            })
+            .Describe("events", "What happens, as it happens", "kind is a list with commas. Server-sent events if Accept asks for text/event-stream, else a JSON object a line.")
+            .Produces<EventJson>(200, "application/x-ndjson", ServerSentEvents.MediaType).AnswersProblems(400, 404, 503);
     }
 
     private static EventJson Show(in SegmentEvent happened)

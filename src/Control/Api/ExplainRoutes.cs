@@ -20,7 +20,8 @@ internal static class ExplainRoutes
     public static void Map(IEndpointRouteBuilder routes, VtepState state)
     {
         var explainer = new Explainer(state);
-        routes.MapPost("/v1/explain", (ExplainRequestJson request) => Explain(explainer, state, request)).WithMetadata(new BodyLimit());
+        routes.MapPost("/v1/explain", (ExplainRequestJson request) => Explain(explainer, state, request)).WithMetadata(new BodyLimit(), new ApiAccess.ChangesNothing())
+            .Describe("explain", "What would happen to a frame; nothing is sent, counted, learned or changed").Answers<ExplainJson>(400, 404, 413);
     }
 
     private static IResult Explain(Explainer explainer, VtepState state, ExplainRequestJson request)

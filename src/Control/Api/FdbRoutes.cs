@@ -1,7 +1,7 @@
+using System.Threading.RateLimiting;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
-using Sleeve.Control.Cli;
 using Sleeve.Control.Host;
 using Sleeve.DataPlane;
 using Sleeve.DataPlane.Forwarding;
@@ -10,37 +10,85 @@ using Sleeve.DataPlane.Wire;
 namespace Sleeve.Control.Api;
 
 /// <summary>
-/// The FDB of a segment: <c>GET</c> shows, <c>POST …/add|append|replace</c> changes, <c>DELETE …/MAC?dst=&amp;port=&amp;vni=&amp;via=</c> removes an entry or one
-/// destination, <c>POST …/flush?all=</c> removes dynamic (or all) entries.
+/// The FDB of a segment. As a resource: <c>GET …/fdb</c>, and <c>GET</c>, <c>PUT</c>, <c>DELETE …/fdb/MAC</c>, which are the same done twice as done once. In the verbs of bridge(8), with
+/// the kernel's refusals: <c>POST …/fdb/add|append|replace|del|flush</c>.
 /// </summary>
 internal static class FdbRoutes
 {
+    private const string MacAllowed = "six hexadecimal bytes with colons";
+
+    /// <summary>Entries of all listings that are on their way at once. A listing is a copy, 40 bytes an entry, until its reader has it.</summary>
+    private const int MaxListed = 4 * SegmentOptions.DefaultMaxAddress;
+
+    private const int MaxWaiting = 256;
     private static readonly string[] Self = ["self"];
 
     /// <summary>Adds the routes.</summary>
     public static void Map(IEndpointRouteBuilder routes, VtepState state)
     {
-        routes.MapGet("/v1/segments/{dev}/fdb", (string dev) =>
-            state.TryFind(dev, out var found) ? Results.Json(Show(found.Segment), ApiJson.Default.IReadOnlyListFdbEntryJson) : Problem.NoDevice(dev));
-        routes.MapPost("/v1/segments/{dev}/fdb/add", (string dev, FdbEntryJson entry) => Change(state, dev, entry, static fdb => fdb.Add));
-        routes.MapPost("/v1/segments/{dev}/fdb/append", (string dev, FdbEntryJson entry) => Change(state, dev, entry, static fdb => fdb.Append));
-        routes.MapPost("/v1/segments/{dev}/fdb/replace", (string dev, FdbEntryJson entry) => Change(state, dev, entry, static fdb => fdb.Replace));
+        var listings = new ConcurrencyLimiter(new ConcurrencyLimiterOptions { PermitLimit = MaxListed, QueueLimit = MaxWaiting * SegmentOptions.DefaultMaxAddress, QueueProcessingOrder = QueueProcessingOrder.OldestFirst });
+        routes.MapGet("/v1/segments/{dev}/fdb", (HttpContext context, string dev, string? match, int? limit) => ListAsync(context, state, listings, dev, match, limit))
+            .Describe("listFdb", "The FDB of a segment, one row a destination", "match leaves rows whose MAC or VTEP contains it, limit no more rows than it says.")
+            .Answers<IEnumerable<FdbEntryJson>>(400, 404, 503);
+        routes.MapGet("/v1/segments/{dev}/fdb/{mac}", (string dev, string mac) => Get(state, dev, mac))
+            .Describe("getFdbEntry", "One FDB entry, one row a destination").Answers<IReadOnlyList<FdbEntryJson>>(400, 404);
+        routes.MapPut("/v1/segments/{dev}/fdb/{mac}", (string dev, string mac, FdbDestinationJson body) => Put(state, dev, mac, body))
+            .Describe("putFdbEntry", "Make an FDB entry have this destination and no other", "Done twice it is as done once. The MAC 00:00:00:00:00:00 stands for the default destinations.")
+            .AnswersNothing(400, 403, 404, 422, 507);
         routes.MapDelete("/v1/segments/{dev}/fdb/{mac}", (string dev, string mac, string? dst, int? port, long? vni, string? via) =>
-            Delete(state, dev, new FdbEntryJson(mac, null, dst, port, vni, null, null, null) { ViaIf = via }));
-        routes.MapPost("/v1/segments/{dev}/fdb/flush", (string dev, bool? all) => state.TryFind(dev, out var found)
-            ? Results.Json(new FlushJson(found.Segment.Fdb.Flush(all ?? false, Vtep.NowMilliseconds)), ApiJson.Default.FlushJson)
-            : Problem.NoDevice(dev));
+                Delete(state, dev, new FdbEntryJson(mac, null, dst, port, vni, null, null, null) { ViaIf = via }, isIdempotent: true))
+            .Describe("deleteFdbEntry", "Remove an FDB entry, or with dst one destination of it", "204 too if there was nothing to remove.").AnswersNothing(400, 403, 404);
+        MapVerbs(routes, state);
     }
 
-    private static List<FdbEntryJson> Show(Segment segment)
+    private static void MapVerbs(IEndpointRouteBuilder routes, VtepState state)
+    {
+        routes.MapPost("/v1/segments/{dev}/fdb/add", (string dev, FdbEntryJson entry) => Change(state, dev, entry, static fdb => fdb.Add))
+            .Describe("addFdb", "bridge fdb add: an entry for a MAC that has none").AnswersNothing(400, 403, 404, 409, 422, 507);
+        routes.MapPost("/v1/segments/{dev}/fdb/append", (string dev, FdbEntryJson entry) => Change(state, dev, entry, static fdb => fdb.Append))
+            .Describe("appendFdb", "bridge fdb append: one more destination of a group address or of the default").AnswersNothing(400, 403, 404, 422, 507);
+        routes.MapPost("/v1/segments/{dev}/fdb/replace", (string dev, FdbEntryJson entry) => Change(state, dev, entry, static fdb => fdb.Replace))
+            .Describe("replaceFdb", "bridge fdb replace: the destination of a unicast address").AnswersNothing(400, 403, 404, 422, 507);
+        routes.MapPost("/v1/segments/{dev}/fdb/del", (string dev, FdbEntryJson entry) => Delete(state, dev, entry, isIdempotent: false))
+            .Describe("delFdb", "bridge fdb del: an entry or with dst one destination of it, which must be there").AnswersNothing(400, 403, 404);
+        routes.MapPost("/v1/segments/{dev}/fdb/flush", (string dev, bool? all) => state.TryFind(dev, out var found)
+                ? Results.Json(new FlushJson(found.Segment.Fdb.Flush(all ?? false, Vtep.NowMilliseconds)), ApiJson.Default.FlushJson)
+                : Problem.NoDevice(dev))
+            .Describe("flushFdb", "bridge fdb flush: all dynamic entries; with all every entry but the default").Answers<FlushJson>(400, 403, 404);
+    }
+
+    private static async Task<IResult> ListAsync(HttpContext context, VtepState state, ConcurrencyLimiter listings, string dev, string? match, int? limit)
+    {
+        if (!state.TryFind(dev, out var found)) return Problem.NoDevice(dev);
+        if (limit is < 1) return Problem.BadValue("limit", $"{limit}", "1 or more rows");
+        var fdb = found.Segment.Fdb;
+        var lease = await listings.AcquireAsync(Math.Clamp(fdb.Count, 1, SegmentOptions.DefaultMaxAddress), context.RequestAborted);
+        context.Response.RegisterForDispose(lease);
+        if (!lease.IsAcquired) return Problem.TooMany("too many listings at once; ask again");
+        // Row by row as the reader takes them.
+        var rows = Show(found.Segment, fdb.Snapshot(Vtep.NowMilliseconds));
+        if (match is not null) rows = rows.Where(row => row.Mac.Contains(match, StringComparison.OrdinalIgnoreCase) || row.Dst?.Contains(match, StringComparison.OrdinalIgnoreCase) == true);
+        if (limit is { } most) rows = rows.Take(most);
+        return Results.Json(rows, ApiJson.Default.IEnumerableFdbEntryJson);
+    }
+
+    private static IResult Get(VtepState state, string dev, string text)
+    {
+        if (!state.TryFind(dev, out var found)) return Problem.NoDevice(dev);
+        if (!MacAddress.TryParse(text, out var mac)) return Problem.BadValue("mac", text, MacAllowed);
+        return found.Segment.Fdb.Show(mac, Vtep.NowMilliseconds) is { } entry
+            ? Results.Json([.. Show(found.Segment, [entry])], ApiJson.Default.IReadOnlyListFdbEntryJson)
+            : Problem.NoEntry($"{mac}: has no entry of its own");
+    }
+
+    private static IEnumerable<FdbEntryJson> Show(Segment segment, IReadOnlyList<ForwardingEntry> entries)
     {
         using var links = new LinkNames();
-        var rows = new List<FdbEntryJson>();
-        foreach (var entry in segment.Fdb.Snapshot(Vtep.NowMilliseconds))
+        foreach (var entry in entries)
         {
             foreach (var remote in entry.Destinations.Remotes)
             {
-                rows.Add(new FdbEntryJson(
+                yield return new FdbEntryJson(
                     entry.Mac.ToString(),
                     null,
                     remote.Address.Address.ToString(),
@@ -51,11 +99,18 @@ internal static class FdbRoutes
                     entry.Kind switch { EntryKind.Permanent => "permanent", EntryKind.Static => "static", _ => "" })
                 {
                     ViaIf = links.NameOf(remote.InterfaceIndex),
-                });
+                };
             }
         }
+    }
 
-        return rows;
+    private static IResult Put(VtepState state, string dev, string text, FdbDestinationJson body)
+    {
+        if (!state.TryFind(dev, out var found)) return Problem.NoDevice(dev);
+        if (!MacAddress.TryParse(text, out var mac)) return Problem.BadValue("mac", text, MacAllowed);
+        if (DestinationReader.Read(found.Segment, body.Dst, body.Port, body.Vni, body.ViaIf, mayBeGone: false, out var to) is { } problem) return problem;
+        if (KindOf(body.State) is not { } kind) return BadState(body.State);
+        return Problem.Of(found.Segment.Fdb.Set(mac, [to], kind, Vtep.NowMilliseconds)) ?? Results.NoContent();
     }
 
     private static IResult Change(
@@ -63,47 +118,28 @@ internal static class FdbRoutes
     {
         if (!state.TryFind(dev, out var found)) return Problem.NoDevice(dev);
         var segment = found.Segment;
-        if (!MacAddress.TryParse(body.Mac, out var mac)) return Problem.BadValue("mac", body.Mac, "six hexadecimal bytes with colons");
-        // 0.0.0.0 and :: are legal: frames for the station are dropped.
-        if (TryReadDestination(segment, body, mayBeGone: false, out var to) is { } problem) return problem;
-        EntryKind? kind = body.State switch { null or "permanent" => EntryKind.Permanent, "static" => EntryKind.Static, "dynamic" or "" => EntryKind.Dynamic, _ => null };
-        if (kind is not { } lifetime) return Problem.BadValue("state", body.State, "permanent, static or dynamic");
-        return Problem.Of(verb(segment.Fdb)(mac, to.Address, to.Vni, lifetime, Vtep.NowMilliseconds, to.InterfaceIndex)) ?? Results.NoContent();
+        if (!MacAddress.TryParse(body.Mac, out var mac)) return Problem.BadValue("mac", body.Mac, MacAllowed);
+        if (DestinationReader.Read(segment, body.Dst, body.Port, body.Vni, body.ViaIf, mayBeGone: false, out var to) is { } problem) return problem;
+        if (KindOf(body.State) is not { } kind) return BadState(body.State);
+        return Problem.Of(verb(segment.Fdb)(mac, to.Address, to.Vni, kind, Vtep.NowMilliseconds, to.InterfaceIndex)) ?? Results.NoContent();
     }
 
-    private static IResult Delete(VtepState state, string dev, FdbEntryJson what)
+    private static EntryKind? KindOf(string? state) =>
+        state switch { null or "permanent" => EntryKind.Permanent, "static" => EntryKind.Static, "dynamic" or "" => EntryKind.Dynamic, _ => null };
+
+    private static IResult BadState(string? state) => Problem.BadValue("state", state, "permanent, static or dynamic");
+
+    private static IResult Delete(VtepState state, string dev, FdbEntryJson what, bool isIdempotent)
     {
         if (!state.TryFind(dev, out var found)) return Problem.NoDevice(dev);
-        if (!MacAddress.TryParse(what.Mac, out var mac)) return Problem.BadValue("mac", what.Mac, "six hexadecimal bytes with colons");
+        if (!MacAddress.TryParse(what.Mac, out var mac)) return Problem.BadValue("mac", what.Mac, MacAllowed);
         var fdb = found.Segment.Fdb;
-        if (what.Dst is null) return Problem.Of(fdb.Delete(mac, null, found.Segment.Options.Vni, Vtep.NowMilliseconds)) ?? Results.NoContent();
-        if (TryReadDestination(found.Segment, what, mayBeGone: true, out var to) is { } problem) return problem;
-        return Problem.Of(fdb.Delete(mac, to.Address, to.Vni, Vtep.NowMilliseconds, to.InterfaceIndex)) ?? Results.NoContent();
+        EntryDestination to = default;
+        if (what.Dst is null && (what.Port is not null || what.Vni is not null || what.ViaIf is not null)) return Problem.BadValue("dst", null, "there with port, vni or via");
+        if (what.Dst is not null && DestinationReader.Read(found.Segment, what.Dst, what.Port, what.Vni, what.ViaIf, mayBeGone: true, out to) is { } problem) return problem;
+        var result = what.Dst is null
+            ? fdb.Delete(mac, null, found.Segment.Options.Vni, Vtep.NowMilliseconds)
+            : fdb.Delete(mac, to.Address, to.Vni, Vtep.NowMilliseconds, to.InterfaceIndex);
+        return isIdempotent ? Problem.Idempotent(result) : Problem.Of(result) ?? Results.NoContent();
     }
-
-    // What is to be removed may name an interface that is gone, as Show does.
-    private static IResult? TryReadDestination(Segment segment, FdbEntryJson body, bool mayBeGone, out Destination destination)
-    {
-        destination = default;
-        var (dst, port, vniNumber) = (body.Dst, body.Port, body.Vni);
-        const string Allowed = "an IPv4 or IPv6 unicast address, not link-local";
-        if (!InternetAddress.TryParse(dst, out var address) || (!address.IsUnspecified && !Words.UnicastAddress(dst, out _)))
-            return Problem.BadValue("dst", dst, Allowed);
-        if (port is < 1 or > ushort.MaxValue) return Problem.BadValue("port", $"{port}", "1 to 65535");
-        if (vniNumber is < 0 or > Vni.MaxValue) return Problem.BadValue("vni", $"{vniNumber}", "0 to 16777215");
-        var index = 0;
-        if (body.ViaIf is { } via)
-        {
-            if (!Words.LinkName(via, out _)) return Problem.BadValue("via", via, Words.LinkNameAllowed);
-            using var links = new LinkNames();
-            if ((links.IndexOf(via) ?? (mayBeGone ? LinkNames.IndexOfGone(via) : null)) is not { } known) return Problem.NoLink(via);
-            index = known;
-        }
-
-        destination = new Destination(
-            new VtepAddress(address, (ushort)(port ?? segment.Self.Port)), vniNumber is { } number ? new Vni((uint)number) : segment.Options.Vni, index);
-        return null;
-    }
-
-    private readonly record struct Destination(VtepAddress Address, Vni Vni, int InterfaceIndex);
 }

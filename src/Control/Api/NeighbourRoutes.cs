@@ -7,7 +7,10 @@ using Sleeve.DataPlane.Wire;
 
 namespace Sleeve.Control.Api;
 
-/// <summary>The neighbours of a segment: <c>GET</c> shows, <c>POST …/add|replace</c> changes, <c>DELETE …/IP</c> removes.</summary>
+/// <summary>
+/// The neighbours of a segment. As a resource: <c>GET …/neighbours</c>, <c>PUT</c> and <c>DELETE …/neighbours/IP</c>, which are the same done twice as done once. In the verbs of
+/// ip-neighbour(8), with the kernel's refusals: <c>POST …/neighbours/add|replace|del</c>.
+/// </summary>
 internal static class NeighbourRoutes
 {
     private static readonly string[] Permanent = ["PERMANENT"];
@@ -18,16 +21,28 @@ internal static class NeighbourRoutes
     public static void Map(IEndpointRouteBuilder routes, VtepState state)
     {
         routes.MapGet("/v1/segments/{dev}/neighbours", (string dev) => state.TryFind(dev, out var found)
-            ? Results.Json(Show(found.Segment.Neighbours), ApiJson.Default.IReadOnlyListNeighbourJson)
-            : Problem.NoDevice(dev));
-        routes.MapPost("/v1/segments/{dev}/neighbours/add", (string dev, NeighbourJson body) => Change(state, dev, body, static (table, neighbour) => table.Add(neighbour)));
-        routes.MapPost("/v1/segments/{dev}/neighbours/replace", (string dev, NeighbourJson body) => Change(state, dev, body, static (table, neighbour) => table.Replace(neighbour)));
-        routes.MapDelete("/v1/segments/{dev}/neighbours/{address}", (string dev, string address) =>
-        {
-            if (!state.TryFind(dev, out var found)) return Problem.NoDevice(dev);
-            if (!InternetAddress.TryParse(address, out var parsed)) return Problem.BadValue("dst", address, "an IPv4 or IPv6 address");
-            return Problem.Of(found.Segment.Neighbours.Delete(parsed)) ?? Results.NoContent();
-        });
+                ? Results.Json(Show(found.Segment.Neighbours), ApiJson.Default.IReadOnlyListNeighbourJson)
+                : Problem.NoDevice(dev))
+            .Describe("listNeighbours", "The neighbours of a segment").Answers<IReadOnlyList<NeighbourJson>>(404);
+        routes.MapPut("/v1/segments/{dev}/neighbours/{address}", (string dev, string address, NeighbourValueJson body) =>
+                Change(state, dev, new NeighbourJson(address, null, body.Lladdr, body.Router, null), static (table, neighbour) => table.Replace(neighbour)))
+            .Describe("putNeighbour", "Make a neighbour be this", "Done twice it is as done once.").AnswersNothing(400, 403, 404, 507);
+        routes.MapDelete("/v1/segments/{dev}/neighbours/{address}", (string dev, string address) => Delete(state, dev, address, isIdempotent: true))
+            .Describe("deleteNeighbour", "Remove a neighbour", "204 too if there was nothing to remove.").AnswersNothing(400, 403, 404);
+        routes.MapPost("/v1/segments/{dev}/neighbours/add", (string dev, NeighbourJson body) => Change(state, dev, body, static (table, neighbour) => table.Add(neighbour)))
+            .Describe("addNeighbour", "ip neigh add: a neighbour that is not there yet").AnswersNothing(400, 403, 404, 409, 507);
+        routes.MapPost("/v1/segments/{dev}/neighbours/replace", (string dev, NeighbourJson body) => Change(state, dev, body, static (table, neighbour) => table.Replace(neighbour)))
+            .Describe("replaceNeighbour", "ip neigh replace: a neighbour, there or not").AnswersNothing(400, 403, 404, 507);
+        routes.MapPost("/v1/segments/{dev}/neighbours/del", (string dev, NeighbourJson body) => Delete(state, dev, body.Dst, isIdempotent: false))
+            .Describe("delNeighbour", "ip neigh del: a neighbour that must be there").AnswersNothing(400, 403, 404);
+    }
+
+    private static IResult Delete(VtepState state, string dev, string? address, bool isIdempotent)
+    {
+        if (!state.TryFind(dev, out var found)) return Problem.NoDevice(dev);
+        if (!InternetAddress.TryParse(address, out var parsed)) return Problem.BadValue("dst", address, "an IPv4 or IPv6 address");
+        var result = found.Segment.Neighbours.Delete(parsed);
+        return isIdempotent ? Problem.Idempotent(result) : Problem.Of(result) ?? Results.NoContent();
     }
 
     private static IReadOnlyList<NeighbourJson> Show(NeighbourTable table) =>

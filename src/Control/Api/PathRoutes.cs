@@ -22,6 +22,8 @@ internal static class PathRoutes
     /// <summary>The highest rate, Mbit/s.</summary>
     public const int MaxRateMbit = 10_000;
 
+    private const string Lines = "application/x-ndjson";
+
     private static readonly byte[] LineEnd = "\n"u8.ToArray();
 
     /// <summary>Adds the routes.</summary>
@@ -32,11 +34,13 @@ internal static class PathRoutes
     {
         var busy = new SemaphoreSlim(1, 1);
         routes.MapPost("/v1/doctor/path", (HttpContext context, PathRequestJson asked) => RunAsync(context, state, busy, stopping, asked.Dev, asked.Remote,
-            (talk, report, stop) => new PathTest(talk, state.Vtep, report, stop).RunAsync()));
+            (talk, report, stop) => new PathTest(talk, state.Vtep, report, stop).RunAsync()))
+            .Describe("testPath", "Test the path to a VTEP; JSON lines as it goes on").Produces<PathLineJson>(200, Lines).AnswersProblems(400, 404, 409);
         routes.MapPost("/v1/bench", (HttpContext context, BenchRequestJson asked) =>
             asked.Seconds is < 1 or > MaxSeconds ? Task.FromResult(Problem.BadValue("seconds", $"{asked.Seconds}", $"1 to {MaxSeconds} (seconds)"))
             : asked.Rate is < 1 or > MaxRateMbit ? Task.FromResult(Problem.BadValue("rate", $"{asked.Rate}", $"1 to {MaxRateMbit} (Mbit/s)"))
-            : RunAsync(context, state, busy, stopping, asked.Dev, asked.Remote, (talk, report, _) => new WireTest(talk, asked, report).RunAsync()));
+            : RunAsync(context, state, busy, stopping, asked.Dev, asked.Remote, (talk, report, _) => new WireTest(talk, asked, report).RunAsync()))
+            .Describe("benchPath", "Measure the path to a VTEP; JSON lines as it goes on").Produces<PathLineJson>(200, Lines).AnswersProblems(400, 404, 409);
     }
 
     private static async Task<IResult> RunAsync(
@@ -49,7 +53,7 @@ internal static class PathRoutes
         try
         {
             using var end = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted, stopping);
-            context.Response.ContentType = "application/x-ndjson";
+            context.Response.ContentType = Lines;
             async Task ReportAsync(PathLineJson line)
             {
                 await JsonSerializer.SerializeAsync(context.Response.Body, line, ApiJson.Default.PathLineJson, end.Token);

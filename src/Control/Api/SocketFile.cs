@@ -8,18 +8,34 @@ namespace Sleeve.Control.Api;
 /// <summary>Where a device's command socket is, and the left-over of a process that was killed.</summary>
 internal static class SocketFile
 {
-    /// <summary>Directory of the sockets if nothing else is said.</summary>
-    public const string Folder = "/run/sleeve";
+    /// <summary>Directory of the sockets that are made if nothing else is said; an ordinary user's is elsewhere (<see cref="HostFolders"/>).</summary>
+    public static string Folder => HostFolders.Run;
+
+    /// <summary>Name of the daemon's socket, for all its segments; no TAP may have it.</summary>
+    public const string DaemonName = "sleeve";
+
+    /// <summary>What the name of a read-only socket has behind that of the socket it is beside.</summary>
+    public const string ReadOnlySuffix = "-ro";
 
     private const string Extension = ".sock";
 
-    /// <summary>The socket of a device.</summary>
-    public static string Of(string device) => Path.Combine(Folder, device + Extension);
+    /// <summary>The socket of a device: where one is, else where one would be made.</summary>
+    public static string Of(string device) =>
+        HostFolders.AllRun.Select(folder => Path.Combine(folder, device + Extension)).FirstOrDefault(File.Exists) ?? PathFor(device);
+
+    /// <summary>Where to make the socket of a device.</summary>
+    public static string PathFor(string device) => Path.Combine(Folder, device + Extension);
 
     /// <summary>Devices that have a socket, whether or not somebody serves it.</summary>
-    public static IReadOnlyList<string> Devices() => Directory.Exists(Folder)
-        ? [.. Directory.EnumerateFiles(Folder, "*" + Extension).Select(static path => Path.GetFileNameWithoutExtension(path)).Order(StringComparer.Ordinal)]
-        : [];
+    public static IReadOnlyList<string> Devices() =>
+    [
+        .. HostFolders.AllRun.Where(Directory.Exists).SelectMany(static folder => Directory.EnumerateFiles(folder, "*" + Extension))
+            .Where(static path => !IsTwin(path)).Select(static path => Path.GetFileNameWithoutExtension(path)).Where(static name => name != DaemonName).Distinct().Order(StringComparer.Ordinal),
+    ];
+
+    // A device may be called x-ro too.
+    private static bool IsTwin(string path) =>
+        Path.GetFileNameWithoutExtension(path) is var name && name.EndsWith(ReadOnlySuffix, StringComparison.Ordinal) && File.Exists(Of(name[..^ReadOnlySuffix.Length]));
 
     /// <summary>Makes room for a socket: its folder, and no left-over in its place.</summary>
     /// <exception cref="HostException">Somebody serves it, or something else is there.</exception>

@@ -19,7 +19,7 @@ internal static class StatsRoutes
         {
             using var links = new LinkNames();
             return Results.Json(Read(state, links), ApiJson.Default.VtepStatsJson);
-        });
+        }).Describe("getStats", "State and counters of the VTEP and its segments").Answers<VtepStatsJson>();
 
     private static VtepStatsJson Read(VtepState state, LinkNames links) => new(
         Environment.ProcessId,

@@ -1,4 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
+using Sleeve.Control.Daemon;
+using Sleeve.Control.Telemetry;
 using Sleeve.DataPlane;
 using Sleeve.DataPlane.Pipeline;
 
@@ -9,11 +11,20 @@ namespace Sleeve.Control.Api;
 /// <param name="segments">Gives its segments as they are at the moment: they come and go.</param>
 internal sealed class VtepState(Vtep vtep, Func<IReadOnlyDictionary<string, VtepSegment>> segments)
 {
+    private VtepMetrics? _metrics;
+    private object? _lock;
+
     /// <summary>The VTEP.</summary>
     public Vtep Vtep { get; } = vtep;
 
     /// <summary>Its segments by the name of their TAP, as they are now. Ask once an answer.</summary>
     public IReadOnlyDictionary<string, VtepSegment> Segments => segments();
+
+    /// <summary>Makes, changes and removes segments; null where they are those of a command line.</summary>
+    public SegmentKeeper? Keeper { get; init; }
+
+    /// <summary>What it counts, as instruments; made when somebody asks.</summary>
+    public VtepMetrics Metrics => LazyInitializer.EnsureInitialized(ref _metrics, ref _lock, () => new VtepMetrics(this));
 
     /// <summary>Looks a segment up.</summary>
     public bool TryFind(string device, [NotNullWhen(true)] out VtepSegment? segment) => Segments.TryGetValue(device, out segment);

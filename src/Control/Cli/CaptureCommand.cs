@@ -22,7 +22,7 @@ internal static class CaptureCommand
     private static readonly Setting Output = new("--write", "FILE", "Write pcapng to a file, - for standard output. [a line a packet]", "a path, or -", false, "-w");
     private static readonly Setting Snaplen = new("--snaplen", "BYTES", "Keep so many bytes of each packet. [all]", $"14 to {CaptureRoutes.MaxSnapLength}", false, "-s");
     private static readonly Setting Count = new("--count", "N", "End after so many packets. [Ctrl-C]", "1 to 1000000000", false, "-c");
-    private static readonly Setting Socket = new("--socket", "PATH", "Unix socket of the VTEP. [/run/sleeve/DEV.sock]", Words.SocketPathAllowed);
+    private static readonly Setting Socket = new("--socket", "PATH", "Unix socket of the VTEP, or https://HOST:PORT. [SLEEVE_API, or /run/sleeve/DEV.sock]", Words.PlaceAllowed);
 
     /// <summary>Makes the command.</summary>
     public static Command Create()
@@ -45,7 +45,7 @@ internal static class CaptureCommand
             var output = reader.Read<string?>(Output, Words.Text!, null);
             var snaplen = reader.Read(Snaplen, Words.Number(14, CaptureRoutes.MaxSnapLength), CaptureRoutes.MaxSnapLength);
             var count = reader.Read(Count, Words.Number(1, 1_000_000_000), int.MaxValue);
-            var path = reader.Read<string?>(Socket, Words.SocketPath!, null);
+            var path = reader.Read<string?>(Socket, Words.Place!, null);
             if (words.Length == 0 || reader.Errors.Count > 0) return null;
             // A socket serves all segments of its process.
             path ??= words[0] != CaptureRoutes.Any ? SocketFile.Of(words[0]) : SocketFile.Of(SocketFile.Devices() is [var first, ..] ? first : words[0]);

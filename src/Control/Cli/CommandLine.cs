@@ -21,6 +21,8 @@ internal static class CommandLine
         var root = new RootCommand("A VXLAN tunnel end point in user space: joins VXLAN segments without a kernel module.")
         {
             UpCommand.Create(),
+            DaemonCommand.Create(),
+            SegmentCommand.Create(),
             FdbCommand.Create(),
             NeighCommand.Create(),
             StatsCommand.Create(),
@@ -30,6 +32,7 @@ internal static class CommandLine
             DoctorCommand.Create(),
             BenchCommand.Create(),
             ConfigCommand.Create(),
+            PurgeCommand.Create(),
             DemoCommand.Create(),
             CompletionCommand.Create(),
             CompletionCommand.CreateAnswer(),

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using System.Text.Json;
 using Sleeve.Control.Api;
+using Sleeve.Control.Host;
 
 namespace Sleeve.Control.Cli;
 
@@ -9,6 +10,7 @@ namespace Sleeve.Control.Cli;
 internal static class ConfigCommand
 {
     private static readonly Argument<string[]> Files = new("FILE") { Description = "The configuration file.", HelpName = "FILE", Arity = ArgumentArity.ZeroOrMore };
+    private static readonly Setting Socket = new("--socket", "PATH", "Unix socket of the daemon. [/run/sleeve/sleeve.sock]", Words.SocketPathAllowed);
     private static readonly Option<bool> Json = new("--json", "-j") { Description = "Print JSON.", Arity = ArgumentArity.Zero };
 
     /// <summary>Makes the command.</summary>
@@ -16,16 +18,58 @@ internal static class ConfigCommand
     {
         var check = new Command("check", "Read a file as sleeve up would, and tell every error; changes nothing.") { Files, Json };
         check.SetAction(static (result, _) => Task.FromResult(Check(result)));
-        var config = new Command("config", "Check a configuration file of sleeve up.") { check };
+        var config = new Command("config", "Check a configuration file; have a daemon read its own again; show what is in use.") { check, CreateReload(), CreateShow() };
         config.WithExamples("""
             Exit code 0: the file is right; 2: it is not, and every error stands on a line with file, line and key.
 
             Examples:
               sleeve config check /etc/sleeve/net.yaml
+              sleeve config reload                          the daemon changes what differs, or refuses the whole
+              sleeve config show
               sleeve config check net.json --json           {"file":…,"valid":…,"segments":…,"errors":[{"line":…,"error":…}]}
             """);
         return config;
     }
+
+    private static Command CreateReload()
+    {
+        var reload = new Command("reload", "Have the daemon read its configuration file again and change what differs.") { Socket.Option, Json };
+        reload.SetAction(static (result, _) => DeviceOptions.RunAsync(result, reader =>
+        {
+            var path = PathOf(reader);
+            return async () =>
+            {
+                using var client = new ApiClient(path);
+                var changes = await client.PostAsync("config/reload", ApiJson.Default.IReadOnlyListSegmentChangeJson);
+                if (result.GetValue(Json)) Console.Out.WriteLine(JsonSerializer.Serialize(changes, ApiJson.Default.IReadOnlyListSegmentChangeJson));
+                else if (changes.Count == 0) Console.Out.WriteLine("nothing differs");
+                else
+                {
+                    foreach (var change in changes) Console.Out.WriteLine($"{change.Ifname} {change.Change}{(change.Details.Count == 0 ? "" : $": {string.Join(", ", change.Details)}")}");
+                }
+
+                if (changes.Any(static change => change.Change == "failed")) throw new HostException("not every segment could be had; sleeve segment show tells which");
+            };
+        }));
+        return reload;
+    }
+
+    private static Command CreateShow()
+    {
+        var show = new Command("show", "Show the configuration that the daemon has in use, as JSON.") { Socket.Option, Json };
+        show.SetAction(static (result, _) => DeviceOptions.RunAsync(result, reader =>
+        {
+            var path = PathOf(reader);
+            return async () =>
+            {
+                using var client = new ApiClient(path);
+                Console.Out.WriteLine(JsonSerializer.Serialize(await client.GetAsync("config", ApiJson.Default.ConfigurationJson), ApiJson.Default.ConfigurationJson));
+            };
+        }));
+        return show;
+    }
+
+    private static string PathOf(SettingReader reader) => reader.Read<string?>(Socket, Words.SocketPath!, null) ?? SocketFile.Of(SocketFile.DaemonName);
 
     private static int Check(ParseResult result)
     {

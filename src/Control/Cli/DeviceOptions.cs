@@ -11,7 +11,7 @@ internal sealed class DeviceOptions
     public Setting Device { get; } = new Setting("--dev", "DEV", "The TAP of the segment.", Words.LinkNameAllowed).Suggesting(SocketFile.Devices);
 
     /// <summary>Which socket.</summary>
-    public Setting Socket { get; } = new("--socket", "PATH", "Unix socket of the VTEP. [/run/sleeve/DEV.sock]", Words.SocketPathAllowed);
+    public Setting Socket { get; } = new("--socket", "PATH", "Unix socket of the VTEP, or https://HOST:PORT. [SLEEVE_API, or /run/sleeve/DEV.sock]", Words.PlaceAllowed);
 
     /// <summary>Print JSON.</summary>
     public Option<bool> Json { get; } = new("--json", "-j") { Description = "Print JSON.", Arity = ArgumentArity.Zero };
@@ -28,7 +28,7 @@ internal sealed class DeviceOptions
     public (string Device, string Path) Require(SettingReader reader)
     {
         var device = reader.Require<string>(Device, Words.LinkName) ?? "";
-        return (device, reader.Read<string?>(Socket, Words.SocketPath!, null) ?? SocketFile.Of(device));
+        return (device, reader.Read<string?>(Socket, Words.Place!, null) ?? SocketFile.Of(device));
     }
 
     /// <summary>The devices and sockets to read from: the one named, or every one there is.</summary>
@@ -46,7 +46,7 @@ internal sealed class DeviceOptions
     /// <summary>Runs a command's work: bad words end with 2, a refusal with 1 and its reason on one line.</summary>
     public static async Task<int> RunAsync(ParseResult result, Func<SettingReader, Func<Task>?> read)
     {
-        var reader = new SettingReader(result);
+        var reader = new SettingReader(result).After(new ApiEnvironment());
         var work = read(reader);
         if (reader.Errors.Count > 0 || work is null)
         {

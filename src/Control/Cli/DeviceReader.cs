@@ -1,4 +1,3 @@
-using System.CommandLine;
 using Sleeve.Control.Config;
 using Sleeve.Control.Up;
 using Sleeve.DataPlane.Wire;
@@ -11,24 +10,23 @@ internal sealed record ReadDevice(UpSegment Segment, IReadOnlyList<Given<Interne
 /// <summary>
 /// Reads which segments there are, and each of them: from DEV[:VNI] of the command line or from the <c>segments</c> of a configuration file.
 /// </summary>
-/// <param name="devices">The argument with the devices.</param>
 /// <param name="vni">The VNI's setting.</param>
 /// <param name="readOne">Reads what one segment can have of its own, all but name and VNI.</param>
-internal sealed class DeviceReader(Argument<string[]> devices, Setting vni, Func<SettingReader, ReadDevice> readOne)
+internal sealed class DeviceReader(Setting vni, Func<SettingReader, ReadDevice> readOne)
 {
     /// <summary>Reads all of them.</summary>
-    public IReadOnlyList<ReadDevice> Read(ParseResult result, SettingReader reader, ConfigFile? file)
+    /// <param name="words">The devices that the command line names.</param>
+    /// <param name="reader">Collects the errors.</param>
+    /// <param name="file">The configuration file, if there is one.</param>
+    public IReadOnlyList<ReadDevice> Read(string[] words, SettingReader reader, ConfigFile? file)
     {
-        var words = result.GetValue(devices) ?? [];
         if (file?.Segments is not { } sections) return ReadWords(words, reader);
         foreach (var word in words) reader.Refuse($"{word}: not expected here; the segments are those of {file.Path}");
-        var read = ReadSections(sections, reader);
-        foreach (var section in sections)
-            foreach (var key in section.Unasked) reader.Refuse($"{key.Name}: is not a segment's but the whole VTEP's; it must stand at the top of the file");
-        return read;
+        return ReadSections(sections, reader);
     }
 
-    private List<ReadDevice> ReadSections(IReadOnlyList<ConfigSection> sections, SettingReader shared)
+    /// <summary>Reads the segments of parts of files: any number, each with a name and a VNI of its own.</summary>
+    public List<ReadDevice> ReadSections(IReadOnlyList<ConfigSection> sections, SettingReader shared)
     {
         var read = new List<ReadDevice>(sections.Count);
         var names = new Dictionary<string, string>();
@@ -49,6 +47,8 @@ internal sealed class DeviceReader(Argument<string[]> devices, Setting vni, Func
             read.Add(Named(device, name, own?.Value ?? default));
         }
 
+        foreach (var section in sections)
+            foreach (var key in section.Unasked) shared.Refuse($"{key.Name}: is not a segment's but the whole VTEP's; it must stand at the top of the file");
         return read;
     }
 

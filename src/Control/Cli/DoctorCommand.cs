@@ -33,7 +33,7 @@ internal static class DoctorCommand
             """);
         doctor.SetAction(static (result, _) =>
         {
-            var reader = new SettingReader(result);
+            var reader = new SettingReader(result).After(new ApiEnvironment());
             var words = result.GetValue(Remote) ?? [];
             foreach (var surplus in words.Skip(1)) reader.Refuse($"{surplus}: not expected here");
             var remote = words.Length > 0 ? ReadRemote(words[0], reader) : null;
@@ -57,14 +57,18 @@ internal static class DoctorCommand
     /// <summary>Which sockets to ask, and of which device alone; null for any.</summary>
     public static (IReadOnlyList<string> Sockets, string? Device) Where(SettingReader reader, DeviceOptions options)
     {
-        var path = reader.Read<string?>(options.Socket, Words.SocketPath!, null);
+        var path = reader.Read<string?>(options.Socket, Words.Place!, null);
+        // The daemon's socket is for all its segments.
+        var daemon = SocketFile.Of(SocketFile.DaemonName);
         if (reader.IsGiven(options.Device))
         {
             var (device, own) = options.Require(reader);
-            return ([path ?? own], device);
+            return ([File.Exists(own) || path is not null || !File.Exists(daemon) ? own : daemon], device);
         }
 
-        return (path is not null ? [path] : [.. SocketFile.Devices().Select(SocketFile.Of)], null);
+        if (path is not null) return ([path], null);
+        var sockets = SocketFile.Devices().Select(SocketFile.Of);
+        return (File.Exists(daemon) ? [daemon, .. sockets] : [.. sockets], null);
     }
 
     private static async Task<int> TestAsync(IReadOnlyList<string> sockets, string? device, string remote, bool json)

@@ -14,7 +14,7 @@ internal static class ExplainCommand
     private static readonly Setting From = new Setting(
         "--from", "WHERE", "Where it would come from: the TAP, a VTEP by its address, or the underlay, in whole packets. [tap]", "tap, underlay, or the address of a VTEP")
         .Suggesting(static () => [ExplainRoutes.Tap, ExplainRoutes.Underlay]);
-    private static readonly Setting Socket = new("--socket", "PATH", "Unix socket of the VTEP. [/run/sleeve/DEV.sock]", Words.SocketPathAllowed);
+    private static readonly Setting Socket = new("--socket", "PATH", "Unix socket of the VTEP, or https://HOST:PORT. [SLEEVE_API, or /run/sleeve/DEV.sock]", Words.PlaceAllowed);
     private static readonly Option<bool> Json = new("--json", "-j") { Description = "Print JSON.", Arity = ArgumentArity.Zero };
 
     /// <summary>Makes the command.</summary>
@@ -42,7 +42,7 @@ internal static class ExplainCommand
             if (words.Length < 2) reader.Refuse($"WHAT: missing; it must be {SubjectAllowed}");
             foreach (var surplus in words.Skip(2)) reader.Refuse($"{surplus}: not expected here");
             var from = reader.Read<string>(From, ReadFrom, ExplainRoutes.Tap);
-            var path = reader.Read<string?>(Socket, Words.SocketPath!, null) ?? SocketFile.Of(words.FirstOrDefault() ?? "");
+            var path = reader.Read<string?>(Socket, Words.Place!, null) ?? SocketFile.Of(words.FirstOrDefault() ?? "");
             if (words.Length < 2) return null;
             var requests = Read(words[0], words[1], from, reader);
             return () => ShowAsync(path, requests, result.GetValue(Json));

@@ -119,16 +119,15 @@ internal static class FdbCommand
         {
             var (device, path) = Device.Require(reader);
             var mac = ReadMac(result, reader);
-            var query = new List<string>();
-            if (reader.IsGiven(Dst)) query.Add($"dst={Uri.EscapeDataString(reader.Read<InternetAddress>(Dst, Destination, default).ToString())}");
-            else if (reader.IsGiven(Port) || reader.IsGiven(Vni) || reader.IsGiven(Via)) reader.Refuse("--port, --vni and --via need --dst");
-            if (reader.IsGiven(Port)) query.Add($"port={reader.Read<ushort>(Port, Words.Port, 0)}");
-            if (reader.IsGiven(Vni)) query.Add($"vni={reader.Read<Vni>(Vni, Words.Vni, default)}");
-            if (reader.Read<string?>(Via, Words.LinkName!, null) is { } via) query.Add($"via={ApiClient.Escape(via)}");
+            var dst = reader.IsGiven(Dst) ? reader.Read<InternetAddress>(Dst, Destination, default).ToString() : null;
+            if (dst is null && (reader.IsGiven(Port) || reader.IsGiven(Vni) || reader.IsGiven(Via))) reader.Refuse("--port, --vni and --via need --dst");
+            var port = reader.IsGiven(Port) ? reader.Read<ushort>(Port, Words.Port, 0) : (ushort?)null;
+            var vni = reader.IsGiven(Vni) ? reader.Read<Vni>(Vni, Words.Vni, default) : (Vni?)null;
+            var entry = new FdbEntryJson(mac.ToString(), null, dst, port, vni?.Value, null, null, null) { ViaIf = reader.Read<string?>(Via, Words.LinkName!, null) };
             return async () =>
             {
                 using var client = new ApiClient(path);
-                await client.DeleteAsync($"segments/{ApiClient.Escape(device)}/fdb/{mac}{(query.Count > 0 ? "?" : "")}{string.Join('&', query)}");
+                await client.PostAsync($"segments/{ApiClient.Escape(device)}/fdb/del", entry, ApiJson.Default.FdbEntryJson);
             };
         }));
         return delete;

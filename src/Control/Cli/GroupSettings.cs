@@ -10,13 +10,13 @@ internal static class GroupSettings
     private static readonly Setting Group = new(
         "--group", "IP", "Multicast group that reaches all VTEPs of the segment; needs --dev.", "an IPv4 or IPv6 multicast address");
 
-    private static readonly Setting Device = new("--dev", "IF", "Underlay interface to send by and to join groups on. [the route decides]", Words.LinkNameAllowed);
+    /// <summary>The interface, which all segments share.</summary>
+    public static readonly Setting Device = new("--dev", "IF", "Underlay interface to send by and to join groups on. [the route decides]", Words.LinkNameAllowed);
 
-    /// <summary>Adds them to the command.</summary>
+    /// <summary>Adds what a segment has of its own to a command.</summary>
     public static void AddTo(Command command)
     {
         command.Options.Add(Group.Option);
-        command.Options.Add(Device.Option);
     }
 
     /// <summary>Reads the interface, which all segments share; null if none was given.</summary>
@@ -27,9 +27,9 @@ internal static class GroupSettings
         reader.ReadGiven<InternetAddress>(Group, static (string text, out InternetAddress value) => InternetAddress.TryParse(text, out value) && value.IsMulticast);
 
     /// <summary>Refuses a group without an interface to join it on.</summary>
-    public static void RefuseContradictions(SettingReader reader, UpOptions options)
+    public static void RefuseContradictions(SettingReader reader, string? device, IEnumerable<UpSegment> segments)
     {
-        if (options.Device is null && !reader.IsGiven(Device) && options.Segments.Select(static segment => segment.Group).FirstOrDefault(static group => group is not null) is { } group)
+        if (device is null && !reader.IsGiven(Device) && segments.Select(static segment => segment.Segment.Group).FirstOrDefault(static group => group is not null) is { } group)
             reader.Refuse($"--dev: missing; group {group} needs {Words.LinkNameAllowed} to join it on");
     }
 }

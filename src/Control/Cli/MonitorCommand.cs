@@ -49,7 +49,7 @@ internal static class MonitorCommand
     // A socket serves all segments of its process, so it does without a device.
     private static IReadOnlyList<(string? Device, string Path)> Sources(SettingReader reader, string? name)
     {
-        var path = reader.Read<string?>(Device.Socket, Words.SocketPath!, null);
+        var path = reader.Read<string?>(Device.Socket, Words.Place!, null);
         if (reader.IsGiven(Device.Device)) name = Device.Require(reader).Device;
         if (name is not null || path is not null) return [(name, path ?? SocketFile.Of(name!))];
         return [.. SocketFile.Devices().Select(static device => ((string?)device, SocketFile.Of(device)))];

@@ -108,7 +108,8 @@ internal static class NeighCommand
             return async () =>
             {
                 using var client = new ApiClient(path);
-                await client.DeleteAsync($"segments/{ApiClient.Escape(device)}/neighbours/{address}");
+                var entry = new NeighbourJson(address.ToString(), null, null, null, null);
+                await client.PostAsync($"segments/{ApiClient.Escape(device)}/neighbours/del", entry, ApiJson.Default.NeighbourJson);
             };
         }));
         return delete;

@@ -10,12 +10,13 @@ internal static class PathMtuSettings
         "--pmtu-ttl", "SECONDS", "Forget a path MTU that routers told of after this long. [600]", "1 to 86400 (seconds)");
     private static readonly Setting Probe = new(
         "--pmtu-probe", "SECONDS", "Measure the path to each remote this often. [off]", "off or 5 to 86400 (seconds)");
-    private static readonly Setting SegmentSize = new(
+    /// <summary>What a segment has of its own.</summary>
+    public static readonly Setting SegmentSize = new(
         "--mss-clamp", "BYTES", "Lower the segment size that TCP connections agree on: to what the path takes, or to a number. [off]",
         $"off, auto or {SegmentOptions.LeastMss} to 65495 (bytes)");
 
-    /// <summary>All of them.</summary>
-    public static IReadOnlyList<Setting> All { get; } = [TimeToLive, Probe, SegmentSize];
+    /// <summary>Those that all segments of a VTEP share.</summary>
+    public static IReadOnlyList<Setting> OfVtep { get; } = [TimeToLive, Probe];
 
     /// <summary>Reads how path MTUs are kept.</summary>
     public static PathMtuOptions Read(SettingReader reader) => new()

@@ -10,7 +10,8 @@ namespace Sleeve.Control.Cli;
 /// <summary><c>sleeve stats</c>: state and counters of a running VTEP, every drop with its reason.</summary>
 internal static class StatsCommand
 {
-    private const int PipeWidth = 240;
+    /// <summary>Characters of a line that goes to a pipe.</summary>
+    public const int PipeWidth = 240;
     private static readonly DeviceOptions Device = new();
 
     /// <summary>Makes the command.</summary>
@@ -26,7 +27,7 @@ internal static class StatsCommand
         stats.SetAction(static (result, _) => DeviceOptions.RunAsync(result, reader =>
         {
             // A socket serves all segments of its process, so it does without a device.
-            var path = reader.Read<string?>(Device.Socket, Words.SocketPath!, null);
+            var path = reader.Read<string?>(Device.Socket, Words.Place!, null);
             var sources = path is not null && !reader.IsGiven(Device.Device) ? [("", path)] : Device.Select(reader);
             var only = reader.IsGiven(Device.Device) ? sources[0].Device : null;
             return () => ShowAsync(sources, only, result.GetValue(Device.Json));

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Sleeve.Control.Api;
 using Sleeve.Control.Host;
 using Sleeve.Control.Up;
 using Sleeve.DataPlane.Forwarding;
@@ -67,6 +68,9 @@ internal static class Words
     /// <summary>What <see cref="SocketPath"/> takes.</summary>
     public const string SocketPathAllowed = "a path of 1 to 107 bytes";
 
+    /// <summary>What <see cref="Place"/> takes.</summary>
+    public const string PlaceAllowed = "a path of 1 to 107 bytes, or https://HOST:PORT";
+
     private const int MaxSocketPathLength = 107;
 
     /// <summary>An interface name. The kernel would replace "%d" by a number (dev_alloc_name), so that the name would be another.</summary>
@@ -88,6 +92,13 @@ internal static class Words
     {
         value = text;
         return text.Length > 0 && System.Text.Encoding.UTF8.GetByteCount(text) <= MaxSocketPathLength;
+    }
+
+    /// <summary>Where a client finds the API.</summary>
+    public static bool Place(string text, out string value)
+    {
+        value = text;
+        return ApiPlace.IsRemote(text) ? ApiPlace.IsUrl(text) : SocketPath(text, out value);
     }
 
     /// <summary>How runs of datagrams reach the kernel; null for auto.</summary>

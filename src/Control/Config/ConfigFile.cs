@@ -17,8 +17,9 @@ internal sealed class ConfigFile
 
     private static readonly UTF8Encoding StrictUtf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
 
-    private ConfigFile(string path, ConfigSection top, IReadOnlyList<ConfigSection>? segments)
+    private ConfigFile(string path, ConfigMap root, ConfigSection top, IReadOnlyList<ConfigSection>? segments)
     {
+        Root = root;
         Path = path;
         Top = top;
         Segments = segments;
@@ -26,6 +27,9 @@ internal sealed class ConfigFile
 
     /// <summary>As it was named.</summary>
     public string Path { get; }
+
+    /// <summary>All that stands in it.</summary>
+    public ConfigMap Root { get; }
 
     /// <summary>What stands at the top: the VTEP's settings, and those that segments have if they say nothing else.</summary>
     public ConfigSection Top { get; }
@@ -93,7 +97,7 @@ internal sealed class ConfigFile
         }
 
         var section = new ConfigSection(path, top, command, excluded, [SegmentsKey], errors);
-        return new ConfigFile(path, section, ReadSegments(path, top, command, excluded, errors));
+        return new ConfigFile(path, top, section, ReadSegments(path, top, command, excluded, errors));
     }
 
     private static List<ConfigSection>? ReadSegments(string path, ConfigMap top, Command command, IReadOnlyCollection<Option> excluded, Action<string> errors)

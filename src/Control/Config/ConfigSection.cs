@@ -41,6 +41,9 @@ internal sealed class ConfigSection : ISettingSource
         }
     }
 
+    /// <summary>The mapping as it stands.</summary>
+    public ConfigMap Map => _map;
+
     /// <summary>Where it begins, from 1.</summary>
     public int Line => _map.Line;
 

@@ -121,20 +121,30 @@ internal sealed class Engine : IDisposable
     /// <summary>Adds a segment, before or after <see cref="Start"/>; afterwards it carries frames at once.</summary>
     /// <param name="asked">What to add; no segment has its name or VNI yet.</param>
     /// <param name="mtus">Says its MTU.</param>
-    /// <param name="isOurs">Whether an earlier run made the TAP, should it be there.</param>
+    /// <param name="former">What an earlier run, or the segment before the loss of its TAP, left; null for a new one.</param>
     /// <exception cref="HostException">It cannot be done; nothing is left changed.</exception>
-    public RunningSegment Add(UpSegment asked, MtuFinder mtus, bool isOurs = false)
+    public RunningSegment Add(UpSegment asked, MtuFinder mtus, FormerSegment? former = null)
     {
         var place = PlaceOf(asked.NetworkNamespace);
         OverlayDevice? device = null;
         try
         {
             var (mtu, source) = mtus.Find(asked);
-            device = place.Make(asked, Vtep.Workers.Count, mtu, !_options.KeepsDevices ? DeviceLife.Process : isOurs ? DeviceLife.AdoptedAsOurs : DeviceLife.Kept);
+            device = place.Make(asked, Vtep.Workers.Count, mtu, _options.KeepsDevices ? DeviceLife.Kept : DeviceLife.Process);
             var segment = NewSegment(asked.Segment);
             (segment.DeviceMac, segment.Mtu, segment.IsBridgePort) = (device.Link.Mac, device.Link.Mtu, device.IsBridgePort(device.Link));
             segment.SetUp(device.Link.IsUp, Vtep.NowMilliseconds);
-            SegmentTables.Fill(segment, asked, _underlayHost);
+            if (former is null)
+            {
+                SegmentTables.Fill(segment, asked, _underlayHost);
+            }
+            else
+            {
+                former.Restore(segment);
+                SegmentTables.Change(segment, former.Asked, asked, _underlayHost);
+                device.Change(former.Asked, asked, mtu);
+            }
+
             var running = new RunningSegment(asked, device, place, Vtep.AddSegment(segment, device.Queues), source);
             Publish(running);
             if (_isStarted) SetUp(running);
@@ -144,7 +154,7 @@ internal sealed class Engine : IDisposable
         {
             if (_segments.TryGetValue(asked.Segment.Name, out var half)) TakeOut(half);
             if (device is not null) place.Forget(device);
-            device?.Remove();
+            device?.GiveUp();
             CloseIfEmpty(asked.NetworkNamespace);
             throw;
         }
@@ -180,11 +190,23 @@ internal sealed class Engine : IDisposable
     }
 
     /// <summary>Sets all TAPs up and starts to move frames.</summary>
+    /// <param name="onRefusal">Told which segment cannot be set up and why, and the others go on; null to have it thrown.</param>
     /// <exception cref="HostException">It cannot be done.</exception>
-    public void Start()
+    public void Start(Action<RunningSegment, HostException>? onRefusal = null)
     {
         foreach (var place in _places.Values) Watch(place);
-        foreach (var running in _segments.Values) SetUp(running);
+        foreach (var running in _segments.Values)
+        {
+            try
+            {
+                SetUp(running);
+            }
+            catch (HostException refusal) when (onRefusal is not null)
+            {
+                onRefusal(running, refusal);
+            }
+        }
+
         _pathMtus = PathMtuKeeper.Start(
             () => Segments.Values.Select(static running => running.Segment), new VtepAddress(_options.Vtep.Local, _options.Vtep.Port), _underlayLink?.Index ?? 0, _options.PathMtu,
             static () => Vtep.NowMilliseconds, fault => _logger.Say($"watching routes failed: path MTUs stay as they are: {fault.Message}"));
@@ -220,6 +242,8 @@ internal sealed class Engine : IDisposable
         if (before.Asked.Segment != wanted.Segment)
         {
             var segment = NewSegment(wanted.Segment);
+            segment.SetUp(before.Segment.IsUp, Vtep.NowMilliseconds);
+            (segment.DeviceMac, segment.Mtu, segment.IsBridgePort) = (before.Segment.DeviceMac, before.Segment.Mtu, before.Segment.IsBridgePort);
             segment.TakeOver(before.Segment, Vtep.NowMilliseconds);
             attached = Vtep.ReplaceSegment(segment);
             changes.Add("options");

@@ -14,7 +14,7 @@ internal sealed class ForegroundVtep : IAsyncDisposable
     private readonly StderrLogger _logger = new("sleeve up");
     private readonly List<RunningSegment> _segments = [];
     private Engine? _engine;
-    private ApiServer? _api;
+    private Frontend? _frontend;
     private string? _fault;
 
     private ForegroundVtep(UpOptions options, CancellationTokenSource stop)
@@ -72,7 +72,7 @@ internal sealed class ForegroundVtep : IAsyncDisposable
         }
 
         _engine.Start();
-        _api = await ApiServer.StartAsync(SocketPaths(), new VtepState(_engine.Vtep, () => _engine.Attached), _stop.Token);
+        _frontend = await Frontend.StartAsync(_options.Frontend, SocketPaths(), new VtepState(_engine.Vtep, () => _engine.Attached), _logger, _stop.Token);
         await Engine.WaitUntilRunningAsync(_segments, _stop.Token);
         foreach (var line in StartReport.Lines(_engine, _segments)) _logger.Say(line);
         var paths = SocketPaths();
@@ -100,12 +100,12 @@ internal sealed class ForegroundVtep : IAsyncDisposable
     }
 
     private IReadOnlyList<string> SocketPaths() =>
-        _options.Socket is { } socket ? [socket] : [.. _options.Devices.Select(static device => SocketFile.Of(device.Segment.Name))];
+        _options.Socket is { } socket ? [socket] : [.. _options.Devices.Select(static device => SocketFile.PathFor(device.Segment.Name))];
 
     /// <summary>Takes everything down, in the reverse of the order it was made.</summary>
     public async ValueTask DisposeAsync()
     {
-        if (_api is not null) await _api.DisposeAsync();
+        if (_frontend is not null) await _frontend.DisposeAsync();
         _engine?.Dispose();
     }
 }

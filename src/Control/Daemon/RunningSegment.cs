@@ -4,6 +4,11 @@ using Sleeve.DataPlane.Pipeline;
 
 namespace Sleeve.Control.Daemon;
 
+/// <summary>A segment that was, and is to go on.</summary>
+/// <param name="Asked">What it was asked for: what is asked for now is compared with it.</param>
+/// <param name="Restore">Puts back what its tables held.</param>
+internal sealed record FormerSegment(UpSegment Asked, Action<Segment> Restore);
+
 /// <summary>A segment that carries frames: what was asked for, its TAP, its tables.</summary>
 /// <param name="Asked">What was asked for.</param>
 /// <param name="Device">Its TAP.</param>

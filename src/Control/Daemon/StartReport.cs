@@ -39,7 +39,7 @@ internal static class StartReport
     }
 
     private static string Origin(RunningSegment running) =>
-        !running.Device.IsMade ? "found, will be left as it was" : running.Device.Mended is [] ? "made" : $"put right: {string.Join(", ", running.Device.Mended)}";
+        !running.Device.IsMade ? "found, will be left as it was" : running.Device.WasThere ? "kept from the run before" : "made";
 
     private static string RestLine(IReadOnlyList<RunningSegment> segments)
     {

@@ -57,6 +57,9 @@ internal sealed record LinkInfo
     /// <summary>True if it was set up (administratively).</summary>
     public bool IsUp => (Flags & LibC.IFF_UP) != 0;
 
+    /// <summary>What somebody wrote to it (ip link set DEV alias TEXT); empty if nobody did.</summary>
+    public string Alias { get; private set; } = "";
+
     /// <summary>True if something is on the other end: a cable, a process.</summary>
     public bool HasCarrier => (Flags & LibC.IFF_LOWER_UP) != 0;
 
@@ -84,6 +87,7 @@ internal sealed record LinkInfo
             {
                 case LibC.IFLA_IFNAME: link.Name = attribute.Text; break;
                 case LibC.IFLA_ADDRESS: link.Mac = attribute.ToMacAddress(); break;
+                case LibC.IFLA_IFALIAS: link.Alias = attribute.Text; break;
                 case LibC.IFLA_MTU: link.Mtu = attribute.Int32; break;
                 case LibC.IFLA_MIN_MTU: link.MtuRange = (attribute.Int32, link.MtuRange.Max); break;
                 case LibC.IFLA_MAX_MTU: link.MtuRange = (link.MtuRange.Min, attribute.Int32); break;

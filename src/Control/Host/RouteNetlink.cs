@@ -127,6 +127,13 @@ internal sealed partial class RouteNetlink : IDisposable
         });
     }
 
+    /// <summary>Writes a text to a link, at most 255 bytes, which <c>ip link</c> shows; empty for none.</summary>
+    public void SetAlias(int index, string alias)
+    {
+        var outcome = Execute(OnLink(LibC.RTM_NEWLINK, index).Add(LibC.IFLA_IFALIAS, alias));
+        if (!outcome.Succeeded) throw HostException.Of($"set the alias of {NameOf(index)}", outcome);
+    }
+
     /// <summary>Moves a link to another namespace, where it arrives down, without addresses, and perhaps with another index.</summary>
     public void MoveTo(int index, NetworkNamespace target)
     {

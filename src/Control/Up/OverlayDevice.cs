@@ -11,11 +11,8 @@ internal enum DeviceLife
     /// <summary>As long as the process, if it was made here.</summary>
     Process,
 
-    /// <summary>Until it is removed, if it was made here.</summary>
+    /// <summary>Until it is removed, if it was made here or by an earlier run.</summary>
     Kept,
-
-    /// <summary>Until it is removed; one that is there was made by an earlier run.</summary>
-    AdoptedAsOurs,
 }
 
 /// <summary>
@@ -27,6 +24,9 @@ internal sealed class OverlayDevice : IDisposable
 {
     /// <summary>Where TAP devices come from.</summary>
     public const string TunPath = "/dev/net/tun";
+
+    /// <summary>Says of a TAP that outlives its process whose it is; on the interface, where it can neither get lost nor be wrong (ip link shows it).</summary>
+    public const string OwnAlias = "made by sleeve";
 
     private const int LeastIPv6Mtu = 1280;
 
@@ -56,6 +56,9 @@ internal sealed class OverlayDevice : IDisposable
     /// <summary>True if it was made here, or by an earlier run, and is ours to remove.</summary>
     public bool IsMade { get; private set; }
 
+    /// <summary>True if it was there before.</summary>
+    public bool WasThere { get; private set; }
+
     /// <summary>What was different about a TAP that was there already, and is now as it was asked for; one phrase each.</summary>
     public IReadOnlyList<string> Mended => _mended;
 
@@ -74,8 +77,7 @@ internal sealed class OverlayDevice : IDisposable
         {
             device.Open(where, segment.TapDescriptor, queues);
             device.Configure(segment, mtu);
-            if (life != DeviceLife.Process && device.IsMade) device._queues[0].SetPersistent(true);
-            if (life == DeviceLife.AdoptedAsOurs) device.IsMade = true;
+            if (life == DeviceLife.Kept) device.Keep();
             return device;
         }
         catch
@@ -100,6 +102,15 @@ internal sealed class OverlayDevice : IDisposable
         if (Link.IsUp) return;
         _host.SetUp(Link.Index, up: true);
         Undo(() => _host.SetUp(Link.Index, up: false));
+    }
+
+    // In this order: one that is persistent always says whose it is.
+    private void Keep()
+    {
+        if (Link.Alias == OwnAlias) IsMade = true;
+        if (!IsMade) return;
+        if (Link.Alias != OwnAlias) _host.SetAlias(Link.Index, OwnAlias);
+        _queues[0].SetPersistent(true);
     }
 
     /// <summary>Changes what differs between two wishes: MTU, MAC, bridge, addresses.</summary>
@@ -149,6 +160,13 @@ internal sealed class OverlayDevice : IDisposable
         Dispose();
     }
 
+    /// <summary>Ends what could not be brought up: what was new goes, what was there stays, and one that an earlier run made with all that it has.</summary>
+    public void GiveUp()
+    {
+        if (IsMade && WasThere) Release();
+        else Remove();
+    }
+
     /// <summary>Tells that the interface is gone, so that there is nothing left to undo on it.</summary>
     public void MarkGone() => _isGone = true;
 
@@ -169,7 +187,7 @@ internal sealed class OverlayDevice : IDisposable
         {
             var multiQueue = existing?.Tun?.IsMultiQueue ?? queues > 1;
             for (var i = 0; i < (multiQueue ? queues : 1); i++)
-                _queues.Add(where is null ? TapDevice.Open(_name, multiQueue) : where.Run(() => TapDevice.Open(_name, multiQueue)));
+                _queues.Add(TapDevice.Open(_name, multiQueue, where));
         }
         catch (ErrnoException failure)
         {
@@ -177,7 +195,8 @@ internal sealed class OverlayDevice : IDisposable
         }
 
         Link = _host.GetLink(_name);
-        IsMade = _isNew = existing is null;
+        WasThere = existing is not null;
+        IsMade = _isNew = !WasThere;
         // The kernel's vxlan device has no queueing discipline either. A multi-queue TAP would get one for each of 256 queues, some 6 MB, and
         // what they hold back the TAP's own queue would drop.
         if (IsMade) _host.TrySetNoQueue(Link.Index);

@@ -29,6 +29,8 @@ internal sealed class TapPlace : IDisposable
         var opened = name is null ? null : NetworkNamespace.Open(name);
         try
         {
+            // Of an ordinary user's: the TAPs are in a user namespace of theirs then.
+            opened?.UseAgentIfNeeded(OwnProgram.AgentWords);
             return new TapPlace(opened, RouteNetlink.Open(opened));
         }
         catch

@@ -1,3 +1,4 @@
+using Sleeve.Control.Daemon;
 using Sleeve.Control.Host;
 using Sleeve.DataPlane;
 using Sleeve.DataPlane.Forwarding;
@@ -25,6 +26,9 @@ internal sealed record UpOptions
 
     /// <summary>Unix socket for commands; null for /run/sleeve/DEV.sock.</summary>
     public string? Socket { get; init; }
+
+    /// <summary>How it is asked, and what it tells by itself.</summary>
+    public FrontendOptions Frontend { get; init; } = new();
 }
 
 /// <summary>One segment, its TAP, and what is in its tables from the start.</summary>
@@ -59,6 +63,14 @@ internal sealed record UpSegment
 
     /// <summary>Neighbours that it begins with.</summary>
     public IReadOnlyList<Neighbour> Neighbours { get; init; } = [];
+
+    /// <summary>Whether another asks for the same; lists compare in their order.</summary>
+    public bool Equals(UpSegment? other) => other is not null
+        && Segment == other.Segment && Mtu == other.Mtu && Bridge == other.Bridge && Mac == other.Mac && NetworkNamespace == other.NetworkNamespace && TapDescriptor == other.TapDescriptor
+        && Remotes.SequenceEqual(other.Remotes) && Addresses.SequenceEqual(other.Addresses) && Fdb.SequenceEqual(other.Fdb) && Neighbours.SequenceEqual(other.Neighbours);
+
+    /// <inheritdoc/>
+    public override int GetHashCode() => Segment.GetHashCode();
 }
 
 /// <summary>An FDB entry to begin with.</summary>

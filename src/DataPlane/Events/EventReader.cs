@@ -15,6 +15,11 @@ public sealed class EventReader : IDisposable
         _position = ring.Next;
     }
 
+    /// <summary>Number of the event to be read next; numbers grow by one an event.</summary>
+    public long Position => _position;
+
+    internal void GoTo(long number) => _position = Math.Clamp(number, 0, _ring.Next);
+
     /// <summary>Reads the next event; false if there is none yet.</summary>
     public bool TryRead(out SegmentEvent happened)
     {

@@ -17,10 +17,16 @@ public sealed class EventRing
 
     private readonly Slot[] _slots = new Slot[Capacity];
     private int _readers;
+    private int _hearing;
     private long _next;
 
     /// <summary>Whether anybody listens.</summary>
     public bool IsHeard => Volatile.Read(ref _readers) > 0;
+
+    /// <summary>
+    /// How often somebody began to listen when nobody did. While it stays the same nothing that happened was left out of the numbers.
+    /// </summary>
+    public int Hearing => Volatile.Read(ref _hearing);
 
     /// <summary>Number of the event to come.</summary>
     internal long Next => Volatile.Read(ref _next);
@@ -28,8 +34,17 @@ public sealed class EventRing
     /// <summary>Starts to listen; what is published from here on will be read or counted as lost.</summary>
     public EventReader Listen()
     {
-        Interlocked.Increment(ref _readers);
+        if (Interlocked.Increment(ref _readers) == 1) Interlocked.Increment(ref _hearing);
         return new EventReader(this);
+    }
+
+    /// <summary>Starts to listen where another reader was; what is not kept any more counts as lost.</summary>
+    /// <param name="number">Number of the first event to read; one that is not to come yet.</param>
+    public EventReader ListenFrom(long number)
+    {
+        var reader = Listen();
+        reader.GoTo(number);
+        return reader;
     }
 
     /// <summary>Keeps an event; any thread.</summary>

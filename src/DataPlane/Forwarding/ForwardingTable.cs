@@ -41,7 +41,7 @@ public enum LearnResult
 /// believe that something is absent.
 /// </para>
 /// </summary>
-public sealed class ForwardingTable
+public sealed partial class ForwardingTable
 {
     private const int FirstCapacity = 64;
     private const int MaxRetries = 8;
@@ -80,6 +80,9 @@ public sealed class ForwardingTable
         _guards = guards;
         while (options.AgeingMilliseconds >> _seenShift >= 1 << 30) _seenShift++;
     }
+
+    /// <summary>Told the MAC of a static or permanent entry that is added, changed or removed; under the table's lock, so it must be quick and not ask the table.</summary>
+    public Action<MacAddress>? OnConfigured { get; set; }
 
     /// <summary>Entries of all kinds, the default destinations counted as one.</summary>
     public int Count => Volatile.Read(ref _count) + (Volatile.Read(ref _default).Remotes.IsEmpty ? 0 : 1);
@@ -424,6 +427,7 @@ public sealed class ForwardingTable
         Reconfigure(
             kindBefore == EntryKind.Dynamic ? [] : before.Remotes.AsSpan(), kind == EntryKind.Dynamic ? [] : destinations.Remotes.AsSpan(), nowMilliseconds);
         foreach (var remote in destinations.Remotes) remote.LastUsedMilliseconds = nowMilliseconds;
+        if (kind != EntryKind.Dynamic || (kindBefore != EntryKind.Dynamic && !before.Remotes.IsEmpty)) OnConfigured?.Invoke(mac);
         TableEvents.PublishChange(_events, mac, kind, before, destinations, nowMilliseconds);
 
         if (mac.IsZero)

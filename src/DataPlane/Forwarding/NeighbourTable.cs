@@ -21,6 +21,9 @@ public sealed class NeighbourTable
     /// <summary>Addresses that were heard, which are answered with where there is no entry; null if nobody listens.</summary>
     public SnoopedNeighbours? Snooped { get; internal set; }
 
+    /// <summary>Told the address of an entry that is added, changed or removed; must be quick.</summary>
+    public Action<InternetAddress>? OnConfigured { get; set; }
+
     /// <summary>Neighbours known.</summary>
     public int Count => _entries.Count;
 
@@ -37,7 +40,7 @@ public sealed class NeighbourTable
         lock (_writers)
         {
             if (Refuse(neighbour) is { } refusal) return refusal;
-            return _entries.TryAdd(neighbour.Address, neighbour) ? TableResult.Done : TableResult.Exists;
+            return _entries.TryAdd(neighbour.Address, neighbour) ? Changed(neighbour.Address) : TableResult.Exists;
         }
     }
 
@@ -48,14 +51,20 @@ public sealed class NeighbourTable
         {
             if (Refuse(neighbour) is { } refusal) return refusal;
             _entries[neighbour.Address] = neighbour;
-            return TableResult.Done;
+            return Changed(neighbour.Address);
         }
     }
 
     /// <summary>Removes a neighbour.</summary>
     public TableResult Delete(InternetAddress address)
     {
-        lock (_writers) return _entries.TryRemove(address, out _) ? TableResult.Done : TableResult.NotFound;
+        lock (_writers) return _entries.TryRemove(address, out _) ? Changed(address) : TableResult.NotFound;
+    }
+
+    private TableResult Changed(InternetAddress address)
+    {
+        OnConfigured?.Invoke(address);
+        return TableResult.Done;
     }
 
     /// <summary>All neighbours, in no order.</summary>

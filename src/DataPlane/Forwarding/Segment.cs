@@ -92,13 +92,11 @@ public sealed class Segment
     public bool IsUp => _isUp;
 
     /// <summary>
-    /// Takes over what another segment of this VNI knows: its FDB, its configured neighbours and the state of the TAP. What the new options have no room for, or
-    /// do not learn, is left out. For a segment that does not carry frames yet.
+    /// Takes over what another segment of this VNI knows: its FDB and its configured neighbours. What the new options have no room for, or do not learn, is left out.
     /// </summary>
     public void TakeOver(Segment from, long nowMilliseconds)
     {
         ArgumentNullException.ThrowIfNull(from);
-        (DeviceMac, Mtu, IsBridgePort, _isUp) = (from.DeviceMac, from.Mtu, from.IsBridgePort, from.IsUp);
         foreach (var entry in from.Fdb.Snapshot(nowMilliseconds))
         {
             if (entry.Kind == EntryKind.Dynamic && !Options.Learning) continue;

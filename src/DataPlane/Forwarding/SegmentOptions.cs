@@ -97,5 +97,6 @@ public sealed record SegmentOptions
 
     internal long AgeingMilliseconds => (AgeingSeconds == 0 ? DefaultAgeingSeconds : AgeingSeconds) * 1000L;
 
-    internal int EntryLimit => MaxAddress == 0 ? DefaultMaxAddress : MaxAddress;
+    /// <summary>FDB entries at most, whichever way that was said.</summary>
+    public int EntryLimit => MaxAddress == 0 ? DefaultMaxAddress : MaxAddress;
 }

@@ -8,7 +8,9 @@ namespace Sleeve.DataPlane.Forwarding;
 /// <param name="Mac">Who claimed it last.</param>
 /// <param name="IsLocal">It is behind our TAP, and not behind a VTEP.</param>
 /// <param name="IsDuplicate">Two stations claim it in turns: nobody is answered with it for a while.</param>
-public readonly record struct SnoopedNeighbour(InternetAddress Address, MacAddress Mac, bool IsLocal, bool IsDuplicate);
+/// <param name="IsRouter">It says that it is a router (RFC 4861, section 4.4).</param>
+/// <param name="IdleMilliseconds">Since it was last heard, to a tenth of the ageing time.</param>
+public readonly record struct SnoopedNeighbour(InternetAddress Address, MacAddress Mac, bool IsLocal, bool IsDuplicate, bool IsRouter = false, long IdleMilliseconds = 0);
 
 /// <summary>
 /// Addresses heard in ARP and neighbour advertisements, so that the proxy can answer without being told (RFC 9161). At most <see cref="Capacity"/>; of a
@@ -83,7 +85,7 @@ public sealed class SnoopedNeighbours
             foreach (var slot in _slots ?? [])
             {
                 if (slot.Mac.IsZero || nowMilliseconds - slot.SeenAt >= _lifetime || _configured.TryGet(slot.Address, out _)) continue;
-                neighbours.Add(new SnoopedNeighbour(slot.Address, slot.Mac, slot.IsLocal, nowMilliseconds < slot.DuplicateUntil));
+                neighbours.Add(new SnoopedNeighbour(slot.Address, slot.Mac, slot.IsLocal, nowMilliseconds < slot.DuplicateUntil, slot.IsRouter, nowMilliseconds - slot.SeenAt));
             }
 
             return neighbours;

@@ -7,6 +7,7 @@ public static unsafe partial class LibC
 {
     public const int CLONE_NEWNS = 0x00020000;
     public const int CLONE_NEWNET = 0x40000000;
+    public const uint NS_GET_USERNS = 0xb701;
     public const uint NS_GET_NSTYPE = 0xb703;
 
     [LibraryImport(libc, SetLastError = true)]

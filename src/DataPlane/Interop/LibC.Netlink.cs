@@ -102,6 +102,7 @@ public static unsafe partial class LibC
     public const ushort IFLA_LINK = 5;
     public const ushort IFLA_MASTER = 10;
     public const ushort IFLA_LINKINFO = 18;
+    public const ushort IFLA_IFALIAS = 20;
     public const ushort IFLA_STATS64 = 23;
     public const ushort IFLA_NET_NS_FD = 28;
     public const ushort IFLA_GSO_MAX_SIZE = 41;

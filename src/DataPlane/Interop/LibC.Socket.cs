@@ -5,13 +5,16 @@ namespace Sleeve.DataPlane.Interop;
 // sys/socket.h, netinet/in.h, netinet/udp.h, asm-generic/socket.h, linux/filter.h
 public static unsafe partial class LibC
 {
+    public const int AF_UNIX = 1;
     public const int AF_INET = 2;
     public const int AF_INET6 = 10;
     public const int SOCK_DGRAM = 2;
+    public const int SOCK_SEQPACKET = 5;
     public const int SOCK_NONBLOCK = 0x800;
     public const int SOCK_CLOEXEC = 0x80000;
 
     public const int SOL_SOCKET = 1;
+    public const int SCM_RIGHTS = 1;
     public const int SO_SNDBUF = 7;
     public const int SO_RCVBUF = 8;
     public const int SO_NO_CHECK = 11;
@@ -73,9 +76,19 @@ public static unsafe partial class LibC
     public const int MSG_TRUNC = 0x20;
     public const int MSG_ERRQUEUE = 0x2000;
     public const int MSG_NOSIGNAL = 0x4000;
+    public const int MSG_CMSG_CLOEXEC = 0x40000000;
 
     [LibraryImport(libc, SetLastError = true)]
     public static partial int socket(int domain, int type, int protocol);
+
+    [LibraryImport(libc, SetLastError = true)]
+    public static partial int socketpair(int domain, int type, int protocol, int* sv);
+
+    [LibraryImport(libc, SetLastError = true)]
+    public static partial nint sendmsg(int sockfd, msghdr* msg, int flags);
+
+    [LibraryImport(libc, SetLastError = true)]
+    public static partial nint recvmsg(int sockfd, msghdr* msg, int flags);
 
     [LibraryImport(libc, SetLastError = true)]
     public static partial int bind(int sockfd, void* addr, uint addrlen);

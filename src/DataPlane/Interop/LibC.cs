@@ -50,11 +50,20 @@ public static unsafe partial class LibC
     public const int O_RDWR = 0x2;
     public const int O_NONBLOCK = 0x800;
     public const int O_CLOEXEC = 0x80000;
+    public const int F_DUPFD = 0;
     public const int F_GETFL = 3;
     public const int F_SETFL = 4;
 
     [LibraryImport(libc, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     public static partial int open(string pathname, int flags);
+
+    public const int W_OK = 2;
+    public const int R_OK = 4;
+    public const int AT_FDCWD = -100;
+    public const int AT_EACCESS = 0x200;
+
+    [LibraryImport(libc, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int faccessat(int dirfd, string pathname, int mode, int flags);
 
     [LibraryImport(libc, SetLastError = true)]
     public static partial int close(int fd);

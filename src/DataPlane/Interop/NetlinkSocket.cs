@@ -33,8 +33,13 @@ public sealed unsafe class NetlinkSocket : IDisposable
     /// <summary>Opens a socket in the calling thread's network namespace.</summary>
     /// <exception cref="ErrnoException">No descriptors left, or the kernel has no rtnetlink.</exception>
     public NetlinkSocket()
+        : this(NamespaceAgent.OpenHere(NamespaceOpening.RouteSocket))
     {
-        _socket = new FileDescriptor(LibC.socket(LibC.AF_NETLINK, LibC.SOCK_RAW | LibC.SOCK_CLOEXEC, LibC.NETLINK_ROUTE));
+    }
+
+    private NetlinkSocket(FileDescriptor socket)
+    {
+        _socket = socket;
         if (_socket.IsInvalid) throw ErrnoException.Last(nameof(LibC.socket), "AF_NETLINK");
         var address = new LibC.sockaddr_nl { nl_family = LibC.AF_NETLINK };
         if (LibC.bind(_socket.Number, &address, (uint)sizeof(LibC.sockaddr_nl)) < 0)
@@ -53,7 +58,7 @@ public sealed unsafe class NetlinkSocket : IDisposable
     /// <param name="where">The namespace; null for the calling thread's.</param>
     /// <exception cref="ErrnoException">No descriptors left.</exception>
     /// <exception cref="NetworkNamespaceException">The namespace cannot be entered.</exception>
-    public static NetlinkSocket Open(NetworkNamespace? where) => where is null ? new NetlinkSocket() : where.Run(static () => new NetlinkSocket());
+    public static NetlinkSocket Open(NetworkNamespace? where) => where is null ? new NetlinkSocket() : new NetlinkSocket(where.Open(NamespaceOpening.RouteSocket));
 
     /// <summary>The descriptor, valid while this object lives; for <see cref="EventPoll.Add"/>.</summary>
     public int Descriptor => _socket.Number;

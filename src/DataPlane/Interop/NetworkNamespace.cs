@@ -28,6 +28,7 @@ public sealed unsafe class NetworkNamespace : IDisposable
     private static readonly string[] NameFolders = ["/run/netns", "/var/run/netns"];
 
     private readonly FileDescriptor _descriptor;
+    private NamespaceAgent? _agent;
 
     private NetworkNamespace(FileDescriptor descriptor, string name)
     {
@@ -122,6 +123,56 @@ public sealed unsafe class NetworkNamespace : IDisposable
         });
     }
 
+    /// <summary>
+    /// Has everything that is opened here from now on opened by another process, if the threads of this one may not enter and the namespace belongs to a
+    /// user namespace of this user (`unshare -Urn`, a rootless container). Otherwise nothing changes, and what is refused is refused when it is opened.
+    /// </summary>
+    /// <param name="program">How to start this program so that it calls <see cref="NamespaceAgent.Serve"/> with the number that is put behind these words.</param>
+    /// <returns>True if another process opens things.</returns>
+    /// <exception cref="NetworkNamespaceException">It may not be entered, and belongs to no user namespace below the one that this process is in.</exception>
+    public bool UseAgentIfNeeded(IReadOnlyList<string> program)
+    {
+        ArgumentNullException.ThrowIfNull(program);
+        if (CanEnter()) return false;
+        var user = new FileDescriptor(LibC.ioctl(Descriptor, LibC.NS_GET_USERNS, null));
+        if (user.IsInvalid || IsOwn(user))
+        {
+            user.Dispose();
+            throw new NetworkNamespaceException(
+                $"cannot enter {Name}: needs CAP_SYS_ADMIN (run as root), unless it is in a user namespace of this user's own (unshare -Urn, a rootless container)", LibC.EPERM);
+        }
+
+        _agent = new NamespaceAgent(this, user, program);
+        return true;
+    }
+
+    private bool CanEnter()
+    {
+        try
+        {
+            Run(static () => { });
+            return true;
+        }
+        catch (NetworkNamespaceException refused) when (refused.Errno == LibC.EPERM)
+        {
+            return false;
+        }
+    }
+
+    private static bool IsOwn(FileDescriptor user) =>
+        File.ResolveLinkTarget(string.Create(CultureInfo.InvariantCulture, $"/proc/self/fd/{user.Number}"), returnFinalTarget: false)?.Name
+        == File.ResolveLinkTarget("/proc/self/ns/user", returnFinalTarget: false)?.Name;
+
+    /// <summary>Opens something that stays in this namespace.</summary>
+    /// <returns>Invalid, with the thread's last error, if it cannot be opened.</returns>
+    internal FileDescriptor Open(NamespaceOpening what)
+    {
+        if (_agent is { } agent) return agent.Open(what);
+        var (opened, errno) = Run(() => (NamespaceAgent.OpenHere(what), Marshal.GetLastPInvokeError()));
+        Marshal.SetLastPInvokeError(errno);
+        return opened;
+    }
+
     /// <summary>Moves the calling thread here for the rest of its life; only for threads that were made for it.</summary>
     /// <exception cref="NetworkNamespaceException">Needs CAP_SYS_ADMIN.</exception>
     public void Enter()
@@ -130,7 +181,11 @@ public sealed unsafe class NetworkNamespace : IDisposable
     }
 
     /// <inheritdoc/>
-    public void Dispose() => _descriptor.Dispose();
+    public void Dispose()
+    {
+        _agent?.Dispose();
+        _descriptor.Dispose();
+    }
 
     private static NetworkNamespace Open(string path, string name)
     {

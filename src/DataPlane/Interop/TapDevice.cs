@@ -37,19 +37,21 @@ public sealed unsafe class TapDevice : IDisposable
     public int Descriptor => _fd.Number;
 
     /// <summary>
-    /// Makes a TAP, or attaches to an existing one that nobody holds, in the calling thread's network namespace. A TAP that was made here
-    /// vanishes with its last descriptor unless it was persistent.
+    /// Makes a TAP, or attaches to an existing one that nobody holds. A TAP that was made here vanishes with its last descriptor unless it was persistent.
     /// </summary>
     /// <param name="name">Interface name, 1 to 15 bytes.</param>
     /// <param name="multiQueue">Must be what an existing interface was made with.</param>
+    /// <param name="where">Its network namespace; null for the calling thread's.</param>
     /// <exception cref="ErrnoException">
     /// open: ENOENT, no tun in this kernel; EACCES, no permission. TUNSETIFF: EPERM, CAP_NET_ADMIN is missing; EBUSY, held by another
     /// process or the name belongs to an interface of another kind; EINVAL, bad name or multi-queue mismatch.
     /// </exception>
-    public static TapDevice Open(string name, bool multiQueue = false)
+    /// <exception cref="NetworkNamespaceException">The namespace cannot be entered.</exception>
+    public static TapDevice Open(string name, bool multiQueue = false, NetworkNamespace? where = null)
     {
         ArgumentException.ThrowIfNullOrEmpty(name);
-        var fd = new FileDescriptor(LibC.open(ClonePath, LibC.O_RDWR | LibC.O_NONBLOCK | LibC.O_CLOEXEC));
+        // A device is made where its descriptor was opened, whoever attaches it.
+        var fd = where is null ? NamespaceAgent.OpenHere(NamespaceOpening.Tun) : where.Open(NamespaceOpening.Tun);
         if (fd.IsInvalid) throw ErrnoException.Last(nameof(LibC.open), ClonePath);
 
         LibC.ifreq request = default;

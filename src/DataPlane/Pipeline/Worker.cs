@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using Sleeve.DataPlane.Buffers;
 using Sleeve.DataPlane.Interop;
 
@@ -32,6 +33,7 @@ public sealed class Worker : IDisposable
     private long _bytesAtSleep;
     private long _sleeps;
     private long _spared;
+    private int _threadId;
 
     /// <summary>Makes a worker; <see cref="Start"/> starts it.</summary>
     /// <param name="number">Its number, from 0.</param>
@@ -60,6 +62,9 @@ public sealed class Worker : IDisposable
 
     /// <summary>How often it slept, and how often frames came while it still looked before a sleep, which that spared.</summary>
     public (long Sleeps, long Spared) Sleeps => (Volatile.Read(ref _sleeps), Volatile.Read(ref _spared));
+
+    /// <summary>The kernel's id of the thread, as /proc/self/task names it; 0 before it runs, or where there is no /proc.</summary>
+    public int ThreadId => Volatile.Read(ref _threadId);
 
     /// <summary>Bytes taken from TAPs and from the underlay.</summary>
     public (long Out, long In) BytesTaken => (_encapsulation.BytesTaken, Decapsulation.BytesTaken);
@@ -186,6 +191,7 @@ public sealed class Worker : IDisposable
         Span<int> ready = stackalloc int[64];
         try
         {
+            Volatile.Write(ref _threadId, OwnThreadId());
             while (!_stopping)
             {
                 Volatile.Write(ref _rounds, _rounds + 1);
@@ -201,6 +207,10 @@ public sealed class Worker : IDisposable
             _onFailure(exception);
         }
     }
+
+    // proc(5): "PID/task/TID". Whoever measures the thread's CPU time needs it; nothing here does.
+    private static int OwnThreadId() =>
+        int.TryParse(Path.GetFileName(new FileInfo("/proc/thread-self").LinkTarget), NumberStyles.None, CultureInfo.InvariantCulture, out var id) ? id : 0;
 
     private static long NowMicroseconds => (long)Stopwatch.GetElapsedTime(0).TotalMicroseconds;
 

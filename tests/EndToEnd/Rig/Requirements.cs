@@ -16,6 +16,12 @@ public static class Requirements
         ["ethtool"] = "ethtool",
         ["nft"] = "nftables",
         ["tshark"] = "tshark",
+        ["unshare"] = "util-linux",
+        ["nsenter"] = "util-linux",
+        ["setpriv"] = "util-linux",
+        ["newuidmap"] = "uidmap",
+        ["busybox"] = "busybox-static",
+        ["promtool"] = "prometheus",
     };
 
     private static readonly Lazy<string?> NamespaceProblem = new(FindNamespaceProblem);
