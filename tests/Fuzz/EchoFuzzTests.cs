@@ -63,8 +63,8 @@ public sealed class EchoFuzzTests
     {
         foreach (var (kind, flags, length) in new[]
         {
-            (EchoKind.Request, EchoFlags.None, 64), (EchoKind.Request, EchoFlags.Short, 1400), (EchoKind.Request, EchoFlags.Silent, 200), (EchoKind.Request, EchoFlags.DontFragment, 9000),
-            (EchoKind.Reply, EchoFlags.None, 64), (EchoKind.Reply, EchoFlags.Coalesced, 500),
+            (EchoKind.Request, EchoWishes.None, 64), (EchoKind.Request, EchoWishes.Brief, 1400), (EchoKind.Request, EchoWishes.Silent, 200), (EchoKind.Request, EchoWishes.DontFragment, 9000),
+            (EchoKind.Reply, EchoWishes.None, 64), (EchoKind.Reply, EchoWishes.Coalesced, 500),
         })
         {
             var bytes = new byte[length];

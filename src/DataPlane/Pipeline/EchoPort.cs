@@ -96,7 +96,7 @@ public sealed class EchoPort(IUnderlay underlay, EchoDesk desk, Func<long> nanos
         ref var session = ref SessionOf(message.Nonce, sender, now);
         var (elapsed, bytes) = (session.LastNanoseconds - session.FirstNanoseconds, session.Bytes);
         session.Note(message.Sequence, datagram.Length, now);
-        if ((message.Flags & EchoFlags.Silent) != 0) return null;
+        if ((message.Flags & EchoWishes.Silent) != 0) return null;
         if (!desk.TryTake(nowMilliseconds))
         {
             desk.CountRefused();
@@ -106,7 +106,7 @@ public sealed class EchoPort(IUnderlay underlay, EchoDesk desk, Func<long> nanos
         Answer(datagram, remote, message with
         {
             Kind = EchoKind.Reply,
-            Flags = isCoalesced ? message.Flags | EchoFlags.Coalesced : message.Flags & ~EchoFlags.Coalesced,
+            Flags = isCoalesced ? message.Flags | EchoWishes.Coalesced : message.Flags & ~EchoWishes.Coalesced,
             TypeOfService = typeOfService,
             Count = session.Count,
             Late = session.Late,
@@ -120,12 +120,12 @@ public sealed class EchoPort(IUnderlay underlay, EchoDesk desk, Func<long> nanos
     private void Answer(ReadOnlySpan<byte> request, Remote remote, EchoMessage reply, long receivedNanoseconds)
     {
         var (frames, datagrams) = Buffers();
-        ref var frame = ref frames.Add((reply.Flags & EchoFlags.Short) != 0 ? EchoMessage.Size : request.Length);
+        ref var frame = ref frames.Add((reply.Flags & EchoWishes.Brief) != 0 ? EchoMessage.Size : request.Length);
         var bytes = frames.Bytes(frame);
         request[..bytes.Length].CopyTo(bytes);
         reply = reply with { ResidenceNanoseconds = (uint)Math.Clamp(nanoseconds() - receivedNanoseconds, 0, uint.MaxValue) };
         reply.Write(bytes);
-        datagrams.TryAddWhole(frame, remote, Hash(reply.Nonce, (byte)reply.Nonce), new OuterClass(0, dontFragment: (reply.Flags & EchoFlags.DontFragment) != 0));
+        datagrams.TryAddWhole(frame, remote, Hash(reply.Nonce, (byte)reply.Nonce), new OuterClass(0, dontFragment: (reply.Flags & EchoWishes.DontFragment) != 0));
         if (frames.IsFull) Flush();
     }
 

@@ -118,4 +118,4 @@ public sealed class EchoRun(Vni vni, Remote remote, ulong nonce, int capacity)
 /// <param name="Path">Which path: stands for a source port, and in the nonce.</param>
 /// <param name="Flags">What is asked for.</param>
 /// <param name="IsWhole">Set DF: nobody may fragment it.</param>
-public sealed record EchoOrder(EchoRun Run, int First, int Count, int Length, byte Path, EchoFlags Flags, bool IsWhole);
+public sealed record EchoOrder(EchoRun Run, int First, int Count, int Length, byte Path, EchoWishes Flags, bool IsWhole);

@@ -14,13 +14,13 @@ public enum EchoKind : byte
 
 /// <summary>What the one who asks wants, and what the one who answers says.</summary>
 [Flags]
-public enum EchoFlags : byte
+public enum EchoWishes : byte
 {
     /// <summary>An answer as long as the request.</summary>
     None = 0,
 
     /// <summary>Asked for: an answer of <see cref="EchoMessage.Size"/> bytes, so that only the way there is measured.</summary>
-    Short = 1,
+    Brief = 1,
 
     /// <summary>Asked for: no answer; it is only counted.</summary>
     Silent = 2,
@@ -91,7 +91,7 @@ public readonly record struct EchoMessage
     public EchoKind Kind { get; init; }
 
     /// <summary>What is asked for, or said.</summary>
-    public EchoFlags Flags { get; init; }
+    public EchoWishes Flags { get; init; }
 
     /// <summary>TOS or traffic class with which the request arrived.</summary>
     public byte TypeOfService { get; init; }
@@ -134,7 +134,7 @@ public readonly record struct EchoMessage
         {
             Vni = new Vni(BinaryPrimitives.ReadUInt32BigEndian(datagram[VniOffset..]) >> 8),
             Kind = kind,
-            Flags = (EchoFlags)datagram[FlagsOffset],
+            Flags = (EchoWishes)datagram[FlagsOffset],
             TypeOfService = datagram[TypeOfServiceOffset],
             Nonce = BinaryPrimitives.ReadUInt64BigEndian(datagram[NonceOffset..]),
             Sequence = BinaryPrimitives.ReadUInt32BigEndian(datagram[SequenceOffset..]),

@@ -37,7 +37,7 @@ public sealed class EchoTests
         foreach (var sequence in new uint[] { 0, 2, 1, 3 })
         {
             _nanoseconds += 500;
-            underlay.Feed(Request(100, sequence: sequence, flags: sequence == 3 ? EchoFlags.Short : EchoFlags.Silent), Segments.Address(2));
+            underlay.Feed(Request(100, sequence: sequence, flags: sequence == 3 ? EchoWishes.Brief : EchoWishes.Silent), Segments.Address(2));
             path.Run(0);
         }
 
@@ -152,7 +152,7 @@ public sealed class EchoTests
         var remote = segment.Remotes.All.First(static remote => remote.Address == Segments.Vtep(2));
         var run = new EchoRun(new Vni(100), remote, Nonce, 3);
         Assert.False(port.HasOrders);
-        port.Post(new EchoOrder(run, 0, 2, 200, 7, EchoFlags.Short, IsWhole: true));
+        port.Post(new EchoOrder(run, 0, 2, 200, 7, EchoWishes.Brief, IsWhole: true));
         Assert.True(port.HasOrders);
         port.SendOrders();
         Assert.False(port.HasOrders);
@@ -160,9 +160,9 @@ public sealed class EchoTests
         Assert.Equal(2, sent.Length);
         Assert.All(sent, static each => Assert.Equal((200, true), (each.Bytes.Length, each.Outer.DontFragment)));
         Assert.True(EchoMessage.TryParse(sent[1].Bytes, out var message));
-        Assert.Equal((Nonce | 7, 1u, EchoFlags.Short, EchoKind.Request), (message.Nonce, message.Sequence, message.Flags, message.Kind));
+        Assert.Equal((Nonce | 7, 1u, EchoWishes.Brief, EchoKind.Request), (message.Nonce, message.Sequence, message.Flags, message.Kind));
         underlay.Outcome = static _ => DropReason.TooBig;
-        port.Post(new EchoOrder(run, 2, 1, 2000, 0, EchoFlags.None, IsWhole: false));
+        port.Post(new EchoOrder(run, 2, 1, 2000, 0, EchoWishes.None, IsWhole: false));
         port.SendOrders();
         Assert.Equal((DropReason.TooBig, 4711, 1, 3), (run[2].Drop, run[2].SentNanoseconds, run.NotSent, run.Handled));
         Assert.Null(run[0].Drop);
@@ -228,7 +228,7 @@ public sealed class EchoTests
         return (path, underlay, tap, desk, segment);
     }
 
-    private static byte[] Request(int length, uint vni = 100, ulong nonce = Nonce, uint sequence = 0, EchoFlags flags = EchoFlags.None) =>
+    private static byte[] Request(int length, uint vni = 100, ulong nonce = Nonce, uint sequence = 0, EchoWishes flags = EchoWishes.None) =>
         Craft(new EchoMessage { Vni = new Vni(vni), Kind = EchoKind.Request, Nonce = nonce, Sequence = sequence, Flags = flags }, length);
 
     private static byte[] Craft(EchoMessage message, int length)

@@ -17,7 +17,7 @@ public sealed class EchoMessageTests
 
     private static readonly EchoMessage Value = new()
     {
-        Vni = new Vni(100), Kind = EchoKind.Reply, Flags = EchoFlags.Short | EchoFlags.Coalesced, TypeOfService = 0xB8, Nonce = 0x1122_3344_5566_7788, Sequence = 7, Count = 8, Late = 9,
+        Vni = new Vni(100), Kind = EchoKind.Reply, Flags = EchoWishes.Brief | EchoWishes.Coalesced, TypeOfService = 0xB8, Nonce = 0x1122_3344_5566_7788, Sequence = 7, Count = 8, Late = 9,
         ResidenceNanoseconds = 4096, ElapsedNanoseconds = 1L << 32, Bytes = 2UL << 32, Length = 1500,
     };
 

@@ -57,7 +57,7 @@ internal sealed record EchoSummary
             late[path] = Math.Max(late[path], slot.Reply.Late);
             times[path].Add((slot.ReceivedNanoseconds - slot.SentNanoseconds) / 1000.0);
             residence.Add(slot.Reply.ResidenceNanoseconds / 1000.0);
-            if ((slot.Reply.Flags & EchoFlags.Coalesced) != 0) merged++;
+            if ((slot.Reply.Flags & EchoWishes.Coalesced) != 0) merged++;
         }
 
         foreach (var list in times) list.Sort();

@@ -33,7 +33,7 @@ internal sealed class EchoTalk(Vtep vtep, Segment segment, Remote remote, Cancel
     /// <param name="interval">Between two.</param>
     /// <param name="flags">What is asked for.</param>
     /// <param name="isWhole">Set DF.</param>
-    public Task<EchoRun> PingAsync(int paths, int each, int length, TimeSpan interval, EchoFlags flags = EchoFlags.None, bool isWhole = false) => RunAsync(paths * each, async run =>
+    public Task<EchoRun> PingAsync(int paths, int each, int length, TimeSpan interval, EchoWishes flags = EchoWishes.None, bool isWhole = false) => RunAsync(paths * each, async run =>
     {
         for (var i = 0; i < run.Capacity; i++)
         {
@@ -45,7 +45,7 @@ internal sealed class EchoTalk(Vtep vtep, Segment segment, Remote remote, Cancel
     });
 
     /// <summary>Asks many times at once, on one path; the kernel cuts them out of large messages where it is able to.</summary>
-    public Task<EchoRun> BurstAsync(int bursts, int each, int length, TimeSpan interval, EchoFlags flags) => RunAsync(bursts * each, async run =>
+    public Task<EchoRun> BurstAsync(int bursts, int each, int length, TimeSpan interval, EchoWishes flags) => RunAsync(bursts * each, async run =>
     {
         for (var i = 0; i < bursts; i++)
         {
@@ -76,7 +76,7 @@ internal sealed class EchoTalk(Vtep vtep, Segment segment, Remote remote, Cancel
                 while (due > 0 && sent - run.Handled < 16 * MostAtOnce)
                 {
                     var count = Math.Min(due, MostAtOnce);
-                    vtep.Send(new EchoOrder(run, Questions + sent, count, length, 0, EchoFlags.Silent, IsWhole: false));
+                    vtep.Send(new EchoOrder(run, Questions + sent, count, length, 0, EchoWishes.Silent, IsWhole: false));
                     sent += count;
                     due -= count;
                 }
@@ -88,7 +88,7 @@ internal sealed class EchoTalk(Vtep vtep, Segment segment, Remote remote, Cancel
             took = Stopwatch.GetElapsedTime(start);
             for (var i = 0; i < Questions; i++)
             {
-                vtep.Send(new EchoOrder(run, i, 1, EchoMessage.Size, 0, EchoFlags.Short, IsWhole: false));
+                vtep.Send(new EchoOrder(run, i, 1, EchoMessage.Size, 0, EchoWishes.Brief, IsWhole: false));
                 await Task.Delay(TimeSpan.FromMilliseconds(20), stop);
             }
 

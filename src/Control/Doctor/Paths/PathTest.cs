@@ -99,9 +99,9 @@ internal sealed class PathTest(EchoTalk talk, Vtep vtep, Func<PathLineJson, Task
     private async Task MeasureMtuAsync(int most)
     {
         var need = talk.Segment.Mtu + Overhead.For(_remote);
-        var there = await FindMtuAsync(most, EchoFlags.Short);
+        var there = await FindMtuAsync(most, EchoWishes.Brief);
         // The answer is as long as the request, so no more than what gets there can be known of the way back.
-        var back = there is > 0 and var arrives ? await FindMtuAsync(arrives, EchoFlags.DontFragment) : null;
+        var back = there is > 0 and var arrives ? await FindMtuAsync(arrives, EchoWishes.DontFragment) : null;
         _result = _result with { MtuThere = there, MtuBack = back };
         foreach (var (way, mtu) in new[] { ("the way there", there), ("the way back", back) })
         {
@@ -114,7 +114,7 @@ internal sealed class PathTest(EchoTalk talk, Vtep vtep, Func<PathLineJson, Task
 
         if (there < Math.Min(need, most) && _remote.IsIPv4)
         {
-            var cut = EchoSummary.Of(await talk.PingAsync(1, 4, most - talk.HeaderBytes, TimeSpan.FromMilliseconds(10), EchoFlags.Short));
+            var cut = EchoSummary.Of(await talk.PingAsync(1, 4, most - talk.HeaderBytes, TimeSpan.FromMilliseconds(10), EchoWishes.Brief));
             await FindAsync("mtu", cut.Answered > 0
                 ? Finding.Ok("the way there", $"without DF, packets of {most} bytes arrive: they are fragmented, which costs time")
                 : Finding.Error("the way there", $"without DF, packets of {most} bytes do not arrive either: large frames are lost", $"ip link set {talk.Segment.Options.Name} mtu {there - Overhead.For(_remote)}"));
@@ -122,12 +122,12 @@ internal sealed class PathTest(EchoTalk talk, Vtep vtep, Func<PathLineJson, Task
     }
 
     // By halving, between what surely arrives and what the interface takes; null if not even the smallest does.
-    private async Task<int?> FindMtuAsync(int most, EchoFlags flags)
+    private async Task<int?> FindMtuAsync(int most, EchoWishes flags)
     {
         if (!_remote.IsIPv4)
         {
             // An IPv6 socket of frames cuts what is too long for the path, so another has to ask.
-            if (flags != EchoFlags.Short) return null;
+            if (flags != EchoWishes.Brief) return null;
             var probed = await Task.Run(() => new PathMtuProbe(vtep.Options.Local, stop).Run(_remote, talk.Remote.Address.Port, most), stop);
             return probed.Verdict == ProbeResult.Unreachable ? null : probed.Mtu;
         }
@@ -144,7 +144,7 @@ internal sealed class PathTest(EchoTalk talk, Vtep vtep, Func<PathLineJson, Task
         return arrives;
     }
 
-    private async Task<bool> ArrivesAsync(int packet, EchoFlags flags)
+    private async Task<bool> ArrivesAsync(int packet, EchoWishes flags)
     {
         var run = await talk.PingAsync(1, MtuAttempts, packet - talk.HeaderBytes, TimeSpan.FromMilliseconds(2), flags, isWhole: true);
         return run.Replies > 0;
@@ -153,8 +153,8 @@ internal sealed class PathTest(EchoTalk talk, Vtep vtep, Func<PathLineJson, Task
     private async Task MeasureBurstsAsync(int most)
     {
         var length = Math.Min(most, _result.MtuThere ?? most) - talk.HeaderBytes;
-        var single = EchoSummary.Of(await talk.PingAsync(1, 2 * BurstSize, length, TimeSpan.FromMilliseconds(2), EchoFlags.Short));
-        var burst = EchoSummary.Of(await talk.BurstAsync(Bursts, BurstSize, length, TimeSpan.FromMilliseconds(50), EchoFlags.Short));
+        var single = EchoSummary.Of(await talk.PingAsync(1, 2 * BurstSize, length, TimeSpan.FromMilliseconds(2), EchoWishes.Brief));
+        var burst = EchoSummary.Of(await talk.BurstAsync(Bursts, BurstSize, length, TimeSpan.FromMilliseconds(50), EchoWishes.Brief));
         _result = _result with { Burst = new BurstJson(burst.Sent, Math.Max(burst.Arrived, burst.Answered), burst.Merged, burst.Late) };
         var (lostSingle, lostBurst) = (1 - ((double)single.Answered / Math.Max(single.Sent, 1)), 1 - ((double)_result.Burst.Arrived / Math.Max(burst.Sent, 1)));
         await FindAsync("offload", burst.Answered == 0 && single.Answered > 0
