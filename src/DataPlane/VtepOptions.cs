@@ -61,4 +61,7 @@ public sealed record VtepOptions
 
     /// <summary>Have the kernel hand over runs of datagrams at once, and merge runs of frames for the TAP (--rx-offload). Default true.</summary>
     public bool ReceiveOffload { get; init; } = true;
+
+    /// <summary>Answer the echo requests of known VTEPs (--echo), see <see cref="EchoMessage"/>. Default true.</summary>
+    public bool Echo { get; init; } = true;
 }

@@ -11,7 +11,7 @@ public class LibCTests
     private static readonly string[] Headers =
     [
         "errno.h", "fcntl.h", "sched.h", "unistd.h", "sys/types.h", "sys/socket.h", "sys/ioctl.h", "sys/stat.h", "sys/mman.h", "sys/mount.h",
-        "sys/prctl.h", "sys/uio.h", "sys/epoll.h", "sys/eventfd.h", "sys/un.h", "pwd.h", "grp.h", "linux/capability.h", "netinet/in.h", "netinet/ip.h", "netinet/udp.h", "poll.h", "time.h", "signal.h", "linux/if.h", "linux/if_arp.h",
+        "sys/prctl.h", "sys/uio.h", "sys/epoll.h", "sys/eventfd.h", "sys/un.h", "pwd.h", "grp.h", "linux/capability.h", "netinet/in.h", "netinet/ip.h", "netinet/udp.h", "poll.h", "time.h", "sys/timex.h", "signal.h", "linux/if.h", "linux/if_arp.h",
         "linux/if_link.h", "linux/if_addr.h", "linux/if_tun.h", "linux/virtio_net.h", "linux/netlink.h", "linux/rtnetlink.h", "linux/neighbour.h",
         "linux/veth.h", "linux/pkt_sched.h", "linux/nsfs.h", "linux/filter.h", "linux/bpf.h", "linux/errqueue.h", "linux/if_packet.h", "linux/if_ether.h", "linux/net_tstamp.h", "linux/in6.h",
     ];

@@ -114,6 +114,16 @@ internal sealed class ApiClient : IDisposable
         while (await NextLineAsync(reader, cancellation) is { } line) yield return line;
     }
 
+    /// <summary>Asks something whose answer comes line by line, until the other side ends it.</summary>
+    /// <exception cref="HostException">It was refused, with the reason.</exception>
+    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    public async IAsyncEnumerable<string> PostForLinesAsync<T>(string path, T body, JsonTypeInfo<T> type, [EnumeratorCancellation] CancellationToken cancellation)
+    {
+        using var response = await SendAsync(new HttpRequestMessage(HttpMethod.Post, path) { Content = JsonContent.Create(body, type) }, HttpCompletionOption.ResponseHeadersRead);
+        using var reader = new StreamReader(await response.Content.ReadAsStreamAsync(cancellation));
+        while (await NextLineAsync(reader, cancellation) is { } line) yield return line;
+    }
+
     private static async Task<string?> NextLineAsync(StreamReader reader, CancellationToken cancellation)
     {
         try

@@ -191,10 +191,12 @@ internal sealed partial class ApiServer : IAsyncDisposable
         RemoteRoutes.Map(application, state);
         NeighbourRoutes.Map(application, state);
         StatsRoutes.Map(application, state);
+        DoctorRoutes.Map(application, state);
         MetricRoutes.Map(application, state);
         LogRoutes.Map(application, state);
         TalkerRoutes.Map(application, state);
         ExplainRoutes.Map(application, state);
+        PathRoutes.Map(application, state, application.Lifetime.ApplicationStopping);
         CaptureRoutes.Map(application, state, application.Lifetime.ApplicationStopping);
         EventRoutes.Map(application, state, application.Lifetime.ApplicationStopping);
     }

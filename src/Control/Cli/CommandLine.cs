@@ -32,6 +32,8 @@ internal static class CommandLine
             ExplainCommand.Create(),
             CaptureCommand.Create(),
             WebCommand.Create(),
+            DoctorCommand.Create(),
+            BenchCommand.Create(),
             ConfigCommand.Create(),
             HandoverCommand.Create(),
             PurgeCommand.Create(),

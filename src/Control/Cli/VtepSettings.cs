@@ -33,6 +33,7 @@ internal static class VtepSettings
         command.Options.Add(GroupSettings.Device.Option);
         foreach (var flag in (ReadOnlySpan<Option<bool>>)[UdpChecksum, NoUdpChecksum, Zero6Transmit, NoZero6Transmit, Zero6Receive, NoZero6Receive]) command.Options.Add(flag);
         foreach (var setting in PathMtuSettings.OfVtep) command.Options.Add(setting.Option);
+        command.Options.Add(EchoSettings.Echo.Option);
     }
 
     /// <summary>Reads them.</summary>
@@ -56,6 +57,7 @@ internal static class VtepSettings
             Workers = reader.Read(Workers, Words.Number(1, VtepOptions.MaxWorkers), VtepOptions.DefaultWorkers),
             TransmitOffload = reader.Read<TransmitOffload?>(TransmitOffload, Words.TransmitOffload, null),
             ReceiveOffload = reader.Read(ReceiveOffload, Words.ReceiveOffload, true),
+            Echo = EchoSettings.Read(reader),
         };
     }
 
