@@ -39,7 +39,6 @@ internal sealed record Configuration(EngineOptions Engine, FrontendOptions Front
     public const string DefaultFile = "/etc/sleeve/sleeve.yaml";
 
     /// <summary>Ordinary user to run as; null for whoever starts it.</summary>
-    public string? User { get; init; }
 
     private static readonly Command Keys = CommandLine.CreateRoot().Subcommands.Single(static command => command.Name == "up");
 
