@@ -51,7 +51,7 @@ public sealed class ApiFuzzTests
             var type = random.Next(10) switch { 0 => "text/plain", 1 => "application/json; charset=utf-16", 2 => "", _ => "application/json" };
             var head = $"{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{(type.Length > 0 ? $"Content-Type: {type}\r\n" : "")}Content-Length: {body.Length}\r\n\r\n";
             var isReadOnly = random.Next(4) == 0;
-            var answer = await target.SendAsync(isReadOnly ? target.ReadOnlySocket : target.Socket, [.. Encoding.Latin1.GetBytes(head), .. body], patienceMilliseconds: 20_000);
+            var answer = await ApiTarget.SendAsync(isReadOnly ? target.ReadOnlySocket : target.Socket, [.. Encoding.Latin1.GetBytes(head), .. body], patienceMilliseconds: 20_000);
             var context = $"seed {seed}, case {i}: {head}{Encoding.Latin1.GetString(body[..Math.Min(body.Length, 300)])}\n→ {answer[..Math.Min(answer.Length, 500)]}";
             var status = StatusOf(answer);
             Assert.True(status is > 0 and < 500 or 505 or 507, context);
@@ -79,11 +79,11 @@ public sealed class ApiFuzzTests
         await Parallel.ForAsync(0, 1500, new ParallelOptions { MaxDegreeOfParallelism = 48 }, async (i, _) =>
         {
             var request = new Mutator(new Random(unchecked(seed + i)), corpus).Next();
-            var answer = await target.SendAsync(target.Socket, request, patienceMilliseconds: 500);
+            var answer = await ApiTarget.SendAsync(target.Socket, request, patienceMilliseconds: 500);
             var status = answer.Length == 0 ? 0 : StatusOf(answer);
             Assert.True(status is < 500 or 503 or 505 or 507, $"seed {seed}, case {i}: {Encoding.Latin1.GetString(request)}\n→ {answer}");
         });
-        Assert.StartsWith("HTTP/1.1 200 ", await target.SendAsync(target.Socket, "GET /v1/stats HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"u8.ToArray(), 20_000), StringComparison.Ordinal);
+        Assert.StartsWith("HTTP/1.1 200 ", await ApiTarget.SendAsync(target.Socket, "GET /v1/stats HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"u8.ToArray(), 20_000), StringComparison.Ordinal);
     }
 
     private static int StatusOf(string answer) =>

@@ -76,7 +76,7 @@ internal sealed class ApiTarget : IAsyncDisposable
     }
 
     /// <summary>Sends bytes and gives what comes back until the other side ends it or says nothing more; "" for nothing at all.</summary>
-    internal async Task<string> SendAsync(string socket, byte[] request, int patienceMilliseconds)
+    internal static async Task<string> SendAsync(string socket, byte[] request, int patienceMilliseconds)
     {
         using var client = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
         await client.ConnectAsync(new UnixDomainSocketEndPoint(socket));
