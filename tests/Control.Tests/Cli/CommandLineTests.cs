@@ -13,10 +13,10 @@ public class CommandLineTests
     private const string StationMac = "a unicast MAC such as 02:00:00:00:00:01";
 
     [Theory]
-    [InlineData("", "sleeve: a command is missing: one of up, fdb, neigh, stats, monitor, explain, capture, web, config, demo, completion")]
-    [InlineData("bogus", "sleeve: bogus: unknown command; must be one of up, fdb, neigh, stats, monitor, explain, capture, web, config, demo, completion")]
-    [InlineData("--bogus", "sleeve: --bogus: unknown command; must be one of up, fdb, neigh, stats, monitor, explain, capture, web, config, demo, completion")]
-    [InlineData("@/etc/hostname", "sleeve: @/etc/hostname: unknown command; must be one of up, fdb, neigh, stats, monitor, explain, capture, web, config, demo, completion")]
+    [InlineData("", "sleeve: a command is missing: one of up, daemon, segment, fdb, neigh, stats, monitor, explain, capture, web, config, purge, demo, completion")]
+    [InlineData("bogus", "sleeve: bogus: unknown command; must be one of up, daemon, segment, fdb, neigh, stats, monitor, explain, capture, web, config, purge, demo, completion")]
+    [InlineData("--bogus", "sleeve: --bogus: unknown command; must be one of up, daemon, segment, fdb, neigh, stats, monitor, explain, capture, web, config, purge, demo, completion")]
+    [InlineData("@/etc/hostname", "sleeve: @/etc/hostname: unknown command; must be one of up, daemon, segment, fdb, neigh, stats, monitor, explain, capture, web, config, purge, demo, completion")]
     [InlineData("fdb", "sleeve fdb: a command is missing: one of show, add, append, replace, del, flush")]
     [InlineData("fdb list", "sleeve fdb: list: unknown command; must be one of show, add, append, replace, del, flush")]
     [InlineData("neigh", "sleeve neigh: a command is missing: one of show, add, replace, del")]
