@@ -38,8 +38,6 @@ internal sealed record Configuration(EngineOptions Engine, FrontendOptions Front
     /// <summary>Where the file is if nothing else is said.</summary>
     public const string DefaultFile = "/etc/sleeve/sleeve.yaml";
 
-    /// <summary>Ordinary user to run as; null for whoever starts it.</summary>
-
     private static readonly Command Keys = CommandLine.CreateRoot().Subcommands.Single(static command => command.Name == "up");
 
     /// <summary>Reads a file.</summary>
