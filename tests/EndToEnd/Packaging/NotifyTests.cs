@@ -24,7 +24,7 @@ public sealed class NotifyTests(ITestOutputHelper output) : LabTest(output)
             manager.Bind(new UnixDomainSocketEndPoint(path));
             var config = Path.Combine(folder, "sleeve.yaml");
             File.WriteAllText(config, "dstport: 4789\n");
-            using var daemon = host.Start(["env", $"NOTIFY_SOCKET={path}", "WATCHDOG_USEC=900000", .. SleeveProgram.Words, "daemon", "--config", config, "--state", Path.Combine(folder, "state"), "--socket", Path.Combine(folder, "socket")]);
+            var daemon = host.Start(["env", $"NOTIFY_SOCKET={path}", "WATCHDOG_USEC=900000", .. SleeveProgram.Words, "daemon", "--config", config, "--state", Path.Combine(folder, "state"), "--socket", Path.Combine(folder, "socket")]);
 
             var ready = Next(manager, "READY=1");
             Assert.Contains($"MAINPID={daemon.Id}", ready);
