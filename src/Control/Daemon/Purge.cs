@@ -1,3 +1,4 @@
+using Sleeve.Control.Api;
 using Sleeve.Control.Cli;
 using Sleeve.Control.Config;
 using Sleeve.Control.Host;
@@ -24,6 +25,7 @@ internal static class Purge
         }
 
         foreach (var name in places) RemoveTaps(name, say);
+        if (SocketLinks.RemoveLeftOvers()) say($"sockets in {SocketFile.Folder} removed");
         if (keepsState || !Directory.Exists(folder)) return;
         StateStore.Remove(folder);
         say($"state in {folder} removed");

@@ -1,4 +1,5 @@
 using Sleeve.Control.Api;
+using Sleeve.Control.Host;
 
 namespace Sleeve.Control.Daemon;
 
@@ -8,7 +9,8 @@ namespace Sleeve.Control.Daemon;
 /// </summary>
 internal sealed class SocketLinks(string socket) : IDisposable
 {
-    private readonly HashSet<string> _made = [];
+    // Those that a killed run left are as good as our own: they lead to the same place.
+    private readonly HashSet<string> _made = [.. LinksTo(socket)];
     private readonly Lock _turn = new();
 
     /// <summary>Makes and removes links so that just these devices have one.</summary>
@@ -22,6 +24,36 @@ internal sealed class SocketLinks(string socket) : IDisposable
             foreach (var missing in wanted.Except(_made).ToArray()) Make(missing);
         }
     }
+
+    /// <summary>Removes the socket of the daemon and the links to it, which a killed run left, unless somebody serves it.</summary>
+    /// <returns>Whether something was there.</returns>
+    public static bool RemoveLeftOvers()
+    {
+        if (!Directory.Exists(SocketFile.Folder)) return false;
+        var socket = SocketFile.PathFor(SocketFile.DaemonName);
+        var twin = SocketFile.PathFor(SocketFile.DaemonName + SocketFile.ReadOnlySuffix);
+        var links = LinksTo(socket);
+        var areThere = links.Count > 0 || File.Exists(socket) || File.Exists(twin);
+        try
+        {
+            SocketFile.Prepare(socket);
+            SocketFile.Prepare(twin);
+        }
+        catch (HostException)
+        {
+            // A daemon with another state folder has it.
+            return false;
+        }
+
+        foreach (var device in links) File.Delete(SocketFile.PathFor(device));
+        return areThere;
+    }
+
+    private static IReadOnlyList<string> LinksTo(string socket) =>
+        Path.GetDirectoryName(Path.GetFullPath(socket)) != SocketFile.Folder || !Directory.Exists(SocketFile.Folder) ? [] :
+        [
+            .. new DirectoryInfo(SocketFile.Folder).EnumerateFiles("*.sock").Where(link => link.LinkTarget == Path.GetFileName(socket)).Select(static link => Path.GetFileNameWithoutExtension(link.Name)),
+        ];
 
     private void Make(string device)
     {

@@ -193,7 +193,7 @@ public sealed class KillTests(ITestOutputHelper output) : DaemonTest(output)
                     var device = $"k{number}";
                     var vni = (random.Next(8) == 0 ? 300 : 200) + number;
                     HashSet<string> remotes = [.. Enumerable.Range(2, 3).Where(_ => random.Next(2) == 0).Select(static last => string.Create(CultureInfo.InvariantCulture, $"10.0.0.{last}"))];
-                    var settings = JsonSerializer.Serialize(new { vni, remote = remotes });
+                    var settings = remotes.Count == 0 ? JsonSerializer.Serialize(new { vni }) : JsonSerializer.Serialize(new { vni, remote = remotes });
                     return new Operation($"put {device} {settings}", HttpMethod.Put, $"segments/{device}", settings, into =>
                     {
                         var now = new ModelSegment(vni, remotes);

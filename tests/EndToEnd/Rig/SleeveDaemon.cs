@@ -184,13 +184,16 @@ public sealed class SleeveDaemon : IDisposable
     public void Dispose()
     {
         _client.Dispose();
-        Directory.Delete(_folder, recursive: true);
-        if (Process is null) return;
         using var last = Process;
-        if (last.HasExited) return;
-        last.Signal();
-        var ends = last.WaitForExit(StartPatience);
-        Host.Lab.Log($"[{Host.Name}] sleeve daemon said: {last.Error.TrimEnd()}");
-        if (!ends) throw new CommandFailedException($"SIGTERM did not end the daemon: {last.Error}");
+        var ends = last is null or { HasExited: true };
+        if (!ends)
+        {
+            last!.Signal();
+            ends = last.WaitForExit(StartPatience);
+            Host.Lab.Log($"[{Host.Name}] sleeve daemon said: {last.Error.TrimEnd()}");
+        }
+
+        Directory.Delete(_folder, recursive: true);
+        if (!ends) throw new CommandFailedException($"SIGTERM did not end the daemon: {last!.Error}");
     }
 }
