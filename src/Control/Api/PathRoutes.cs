@@ -33,18 +33,18 @@ internal static class PathRoutes
     public static void Map(IEndpointRouteBuilder routes, VtepState state, CancellationToken stopping)
     {
         var busy = new SemaphoreSlim(1, 1);
-        routes.MapPost("/v1/doctor/path", (HttpContext context, PathRequestJson asked) => RunAsync(context, state, busy, stopping, asked.Dev, asked.Remote,
-            (talk, report, stop) => new PathTest(talk, state.Vtep, report, stop).RunAsync()))
+        routes.MapPost("/v1/doctor/path", (HttpContext context, PathRequestJson asked) => RunAsync(context, state, busy, asked.Dev, asked.Remote,
+            (talk, report, stop) => new PathTest(talk, state.Vtep, report, stop).RunAsync(), stopping))
             .Describe("testPath", "Test the path to a VTEP; JSON lines as it goes on").Produces<PathLineJson>(200, Lines).AnswersProblems(400, 404, 409);
         routes.MapPost("/v1/bench", (HttpContext context, BenchRequestJson asked) =>
             asked.Seconds is < 1 or > MaxSeconds ? Task.FromResult(Problem.BadValue("seconds", $"{asked.Seconds}", $"1 to {MaxSeconds} (seconds)"))
             : asked.Rate is < 1 or > MaxRateMbit ? Task.FromResult(Problem.BadValue("rate", $"{asked.Rate}", $"1 to {MaxRateMbit} (Mbit/s)"))
-            : RunAsync(context, state, busy, stopping, asked.Dev, asked.Remote, (talk, report, _) => new WireTest(talk, asked, report).RunAsync()))
+            : RunAsync(context, state, busy, asked.Dev, asked.Remote, (talk, report, _) => new WireTest(talk, asked, report).RunAsync(), stopping))
             .Describe("benchPath", "Measure the path to a VTEP; JSON lines as it goes on").Produces<PathLineJson>(200, Lines).AnswersProblems(400, 404, 409);
     }
 
     private static async Task<IResult> RunAsync(
-        HttpContext context, VtepState state, SemaphoreSlim busy, CancellationToken stopping, string? dev, string? remote, Func<EchoTalk, Func<PathLineJson, Task>, CancellationToken, Task> test)
+        HttpContext context, VtepState state, SemaphoreSlim busy, string? dev, string? remote, Func<EchoTalk, Func<PathLineJson, Task>, CancellationToken, Task> test, CancellationToken stopping)
     {
         if (!state.TryFind(dev ?? "", out var found)) return Problem.NoDevice(dev ?? "");
         if (!InternetAddress.TryParse(remote ?? "", out var address) || address.IsMulticast || address.IsUnspecified) return Problem.BadValue("remote", remote, "the address of a VTEP");

@@ -3,7 +3,6 @@ using System.Globalization;
 using System.Text.Json;
 using Sleeve.Control.Api;
 using Sleeve.Control.Doctor.Bench;
-using Sleeve.Control.Doctor.Paths;
 using Sleeve.Control.Host;
 using Spectre.Console;
 

@@ -225,7 +225,7 @@ internal sealed class Service : IAsyncDisposable
         _supervisor.Reloading();
         if (_frontend is not null) await _frontend.DisposeAsync();
         _frontend = null;
-        SaveLearned();
+        await SaveLearnedAsync();
         await _keeper!.Tables.SaveAsync();
         _engine!.Stop();
         var since = Stopwatch.GetTimestamp();

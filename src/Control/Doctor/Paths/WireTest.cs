@@ -1,5 +1,4 @@
 using Sleeve.Control.Api;
-using Sleeve.DataPlane.Pipeline;
 using Sleeve.DataPlane.Wire;
 
 namespace Sleeve.Control.Doctor.Paths;
