@@ -3,7 +3,7 @@ using System.Globalization;
 using System.Text.Json;
 using Sleeve.Control.Api;
 using Sleeve.Control.Doctor.Bench;
-using Sleeve.Control.Host;
+using Sleeve.Control.Doctor.Paths;
 using Spectre.Console;
 
 namespace Sleeve.Control.Cli;

@@ -1,7 +1,6 @@
 using Microsoft.Data.Sqlite;
 using Sleeve.Control.Daemon;
 using Sleeve.Control.Store;
-using Sleeve.DataPlane;
 using Sleeve.DataPlane.Forwarding;
 using Sleeve.DataPlane.Wire;
 using static Sleeve.Control.Tests.Store.Values;
