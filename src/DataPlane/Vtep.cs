@@ -44,6 +44,7 @@ public sealed class Vtep : IDisposable
         ArgumentOutOfRangeException.ThrowIfLessThan(options.Workers, 1, nameof(options));
         ArgumentOutOfRangeException.ThrowIfGreaterThan(options.Workers, VtepOptions.MaxWorkers, nameof(options));
         Options = options;
+        Echo = new EchoDesk { IsOn = options.Echo };
         _logger = logger;
         // A socket has one source port, and a worker its own sockets.
         _workers = new Worker[Math.Min(options.Workers, options.SourcePortMax - options.SourcePortMin + 1)];
@@ -61,7 +62,7 @@ public sealed class Vtep : IDisposable
         try
         {
             for (var i = 0; i < _workers.Length; i++)
-                _workers[i] = new Worker(i, new UdpUnderlay(Options, static () => NowMilliseconds, i, _workers.Length), _hashKey, _strangers, OnWorkerFailure);
+                _workers[i] = new Worker(i, new UdpUnderlay(Options, static () => NowMilliseconds, i, _workers.Length), _hashKey, _strangers, Echo, OnWorkerFailure);
         }
         catch
         {
@@ -144,6 +145,48 @@ public sealed class Vtep : IDisposable
     /// <summary>Counters of datagrams that no segment could be found for.</summary>
     public Counters Unassigned => Counters.Sum(_workers.Select(static worker => worker.Decapsulation.Unassigned));
 
+    /// <summary>What its workers share about echo messages.</summary>
+    public EchoDesk Echo { get; }
+
+    /// <summary>Sends echo requests by the first worker's sockets; <see cref="EchoDesk.TryBegin"/> comes first.</summary>
+    public void Send(EchoOrder order)
+    {
+        ArgumentNullException.ThrowIfNull(order);
+        ArgumentOutOfRangeException.ThrowIfLessThan(order.Length, EchoMessage.Size, nameof(order));
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(order.Length, Buffers.FrameBatch.MaxFrameSize, nameof(order));
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(order.Count, EchoPort.MaxAtOnce, nameof(order));
+        _workers[0].Post(order);
+    }
+
+    /// <summary>The source port of a path of a run.</summary>
+    public ushort EchoSourcePort(EchoRun run, byte path)
+    {
+        ArgumentNullException.ThrowIfNull(run);
+        return _workers[0].Underlay.SourcePortOf(EchoPort.Hash(run.Nonce, path)).Port;
+    }
+
+    /// <summary>The senders that were turned away, each with the segment that it sent to; at most <see cref="StrangerLog.Capacity"/>.</summary>
+    public IReadOnlyList<(Segment Segment, InternetAddress Sender)> Strangers => _strangers.All;
+
+    /// <summary>Wakes every worker and waits until each has looked for work again.</summary>
+    /// <param name="patienceMilliseconds">How long, at most.</param>
+    /// <returns>Of each worker whether it did.</returns>
+    public IReadOnlyList<bool> FindWorkersThatMove(int patienceMilliseconds)
+    {
+        var before = _workers.Select(static worker => worker.Rounds).ToArray();
+        var moves = new bool[_workers.Length];
+        for (var end = NowMilliseconds + patienceMilliseconds; ; Thread.Sleep(1))
+        {
+            for (var i = 0; i < moves.Length; i++)
+            {
+                moves[i] = moves[i] || _workers[i].Rounds > before[i];
+                if (!moves[i]) _workers[i].Wake();
+            }
+
+            if (Array.TrueForAll(moves, static isMoving => isMoving) || NowMilliseconds >= end) return moves;
+        }
+    }
+
     /// <summary>Makes something that takes frames through the workers' own stages without consequences.</summary>
     public FrameTrial NewTrial() => new(_hashKey);
 
@@ -160,8 +203,9 @@ public sealed class Vtep : IDisposable
     /// <summary>Starts to copy packets for somebody to look at.</summary>
     /// <param name="only">The segment of interest; null for all, and datagrams of no segment.</param>
     /// <param name="snapLength">Bytes of each packet that are kept.</param>
+    /// <param name="ringBytes">Room for packets that nobody has read yet, of each worker; a multiple of 8.</param>
     /// <returns>Null if somebody captures already.</returns>
-    public CaptureSession? TryCapture(VtepSegment? only, int snapLength)
+    public CaptureSession? TryCapture(VtepSegment? only, int snapLength, int ringBytes = CaptureRing.Size)
     {
         lock (_commands)
         {
@@ -169,7 +213,7 @@ public sealed class Vtep : IDisposable
             _isCapturing = true;
             var rings = new CaptureRing[_workers.Length];
             for (var i = 0; i < rings.Length; i++)
-                rings[i] = new CaptureRing(CaptureSession.NowNanoseconds, only?.Segment.Options.Vni.Value, snapLength, Options.Local, Options.Port);
+                rings[i] = new CaptureRing(CaptureSession.NowNanoseconds, only?.Segment.Options.Vni.Value, snapLength, Options.Local, Options.Port, ringBytes);
             SetCapture(rings);
             return new CaptureSession(rings, () =>
             {
@@ -315,6 +359,13 @@ public sealed class Vtep : IDisposable
     {
         Log.WorkerFailed(_logger, exception);
         _failure.TrySetResult(exception);
+    }
+
+    /// <summary>Stops the workers and leaves everything open: what comes in from here on waits in the kernel's queues, for whoever takes the descriptors over.</summary>
+    public void Stop()
+    {
+        _housekeeping.Dispose();
+        foreach (var worker in _workers) worker.Stop();
     }
 
     /// <summary>Stops the workers and closes the sockets.</summary>

@@ -51,9 +51,17 @@ public sealed record VtepOptions
     /// <summary>Why there is no <see cref="UnderlayTap"/>; null where none was tried.</summary>
     public string? UnderlayTapRefusal { get; init; }
 
+    /// <summary>
+    /// Gives the receiving socket that a worker of the run before had, if there is one: whoever asks closes it. Default none. One that is of another family or port is not used.
+    /// </summary>
+    public Func<int, Interop.FileDescriptor?> TakeReceiver { get; init; } = static _ => null;
+
     /// <summary>Threads that move frames (--workers), 1 to <see cref="MaxWorkers"/>. Each takes about 10 MB. Default <see cref="DefaultWorkers"/>.</summary>
     public int Workers { get; init; } = DefaultWorkers;
 
     /// <summary>Have the kernel hand over runs of datagrams at once, and merge runs of frames for the TAP (--rx-offload). Default true.</summary>
     public bool ReceiveOffload { get; init; } = true;
+
+    /// <summary>Answer the echo requests of known VTEPs (--echo), see <see cref="EchoMessage"/>. Default true.</summary>
+    public bool Echo { get; init; } = true;
 }

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Runtime.InteropServices;
 using System.Text;
 using System.Text.RegularExpressions;
 
@@ -7,25 +8,37 @@ namespace Sleeve.Interop.Tests;
 
 /// <summary>
 /// Asks the C compiler what expressions are worth: <c>sizeof(struct nlmsghdr)</c>, <c>offsetof(struct ifinfomsg, ifi_index)</c>,
-/// <c>RTM_NEWLINK</c>. One program for all of them; what the headers here do not know is taken out and comes back as null.
+/// <c>RTM_NEWLINK</c>. One table for all of them; what the headers here do not know is taken out and comes back as null. The table is read out of the
+/// object file and never run, so a compiler for another processor does as well.
 /// </summary>
 internal static partial class CCompiler
 {
-    private static readonly string[] Names = ["cc", "gcc", "clang"];
+    private const string Section = "sleeve_values";
 
-    /// <summary>The compiler's name; null if there is none here.</summary>
-    public static string? Name { get; } = Names.FirstOrDefault(static name =>
-        (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':').Any(folder => File.Exists(Path.Combine(folder, name))));
+    // objcopy of the same tools takes the table out; that of the host does not know other processors.
+    private static readonly (string Compiler, string Objcopy)[] HostTools = [("cc", "objcopy"), ("gcc", "objcopy"), ("clang", "objcopy"), ("clang", "llvm-objcopy")];
+    private static readonly (string Compiler, string Objcopy)[] Arm64Tools = [("aarch64-linux-gnu-gcc", "aarch64-linux-gnu-objcopy")];
 
-    /// <summary>Skips the calling test if there is no C compiler.</summary>
-    public static void SkipIfMissing() => Skip.If(Name is null, "needs a C compiler (cc, gcc or clang) and the C library's headers");
+    /// <summary>Skips the calling test if there is no C compiler for this machine.</summary>
+    public static void SkipIfMissing() => SkipIfMissing(RuntimeInformation.ProcessArchitecture);
+
+    /// <summary>Skips the calling test if there is no C compiler for a processor.</summary>
+    public static void SkipIfMissing(Architecture target) => Skip.If(Find(target) is null, target == RuntimeInformation.ProcessArchitecture
+        ? "needs a C compiler (cc, gcc or clang), objcopy and the C library's headers"
+        : $"needs a C compiler for {target}: apt-get install gcc-aarch64-linux-gnu libc6-dev-arm64-cross");
 
     /// <summary>Evaluates integer expressions.</summary>
     /// <param name="headers">To include, in this order: <c>linux/rtnetlink.h</c>.</param>
     /// <param name="expressions">C expressions of an integer type.</param>
     /// <returns>The value of each, modulo 2^64; null where the headers know no such name.</returns>
-    public static IReadOnlyDictionary<string, long?> Evaluate(IReadOnlyCollection<string> headers, IReadOnlyCollection<string> expressions)
+    public static IReadOnlyDictionary<string, long?> Evaluate(IReadOnlyCollection<string> headers, IReadOnlyCollection<string> expressions) =>
+        Evaluate(RuntimeInformation.ProcessArchitecture, headers, expressions);
+
+    /// <summary>Evaluates integer expressions as they are on a processor.</summary>
+    /// <inheritdoc cref="Evaluate(IReadOnlyCollection{string}, IReadOnlyCollection{string})"/>
+    public static IReadOnlyDictionary<string, long?> Evaluate(Architecture target, IReadOnlyCollection<string> headers, IReadOnlyCollection<string> expressions)
     {
+        var (compiler, objcopy) = Find(target)!.Value;
         var folder = Directory.CreateTempSubdirectory("sleeve-cc-");
         try
         {
@@ -33,7 +46,7 @@ internal static partial class CCompiler
             var unknown = new HashSet<int>();
             // The compiler names the line of each error, and each expression stands on a line that bears its number.
             string errors;
-            while (!TryCompile(folder.FullName, headers, all, unknown, out errors))
+            while (!TryCompile(compiler, folder.FullName, headers, all, unknown, out errors))
             {
                 var before = unknown.Count;
                 foreach (Match match in ExpressionLine().Matches(errors))
@@ -41,12 +54,14 @@ internal static partial class CCompiler
                 Assert.True(unknown.Count > before, errors);
             }
 
-            Assert.Equal(0, Run(Path.Combine(folder.FullName, "a.out"), [], out var output));
-            var values = output.Split('\n', StringSplitOptions.RemoveEmptyEntries);
+            var (made, table) = (Path.Combine(folder.FullName, "a.o"), Path.Combine(folder.FullName, "table"));
+            Assert.True(Run(objcopy, ["-O", "binary", $"--only-section={Section}", made, table], out errors) == 0, errors);
+            // Both processors are little-endian.
+            var values = MemoryMarshal.Cast<byte, long>(File.ReadAllBytes(table));
             var known = Enumerable.Range(0, all.Length).Where(i => !unknown.Contains(i)).ToArray();
             Assert.Equal(known.Length, values.Length);
             var result = all.ToDictionary(static expression => expression, static _ => (long?)null);
-            for (var i = 0; i < known.Length; i++) result[all[known[i]]] = long.Parse(values[i], CultureInfo.InvariantCulture);
+            for (var i = 0; i < known.Length; i++) result[all[known[i]]] = values[i];
             return result;
         }
         finally
@@ -55,21 +70,30 @@ internal static partial class CCompiler
         }
     }
 
-    private static bool TryCompile(string folder, IReadOnlyCollection<string> headers, string[] expressions, HashSet<int> unknown, out string errors)
+    private static (string Compiler, string Objcopy)? Find(Architecture target)
     {
-        var source = new StringBuilder("#define _GNU_SOURCE\n#include <stddef.h>\n#include <stdio.h>\n");
+        var tools = target == RuntimeInformation.ProcessArchitecture ? HostTools : target == Architecture.Arm64 ? Arm64Tools : [];
+        var folders = (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':');
+        foreach (var pair in tools)
+            if (folders.Any(folder => File.Exists(Path.Combine(folder, pair.Compiler))) && folders.Any(folder => File.Exists(Path.Combine(folder, pair.Objcopy)))) return pair;
+        return null;
+    }
+
+    private static bool TryCompile(string compiler, string folder, IReadOnlyCollection<string> headers, string[] expressions, HashSet<int> unknown, out string errors)
+    {
+        var source = new StringBuilder("#define _GNU_SOURCE\n#include <stddef.h>\n");
         foreach (var header in headers) source.Append(CultureInfo.InvariantCulture, $"#if __has_include(<{header}>)\n#include <{header}>\n#endif\n");
-        source.Append("int main(void) {\n");
+        source.Append(CultureInfo.InvariantCulture, $"const long long values[] __attribute__((section(\"{Section}\"), used)) = {{\n");
         for (var i = 0; i < expressions.Length; i++)
         {
             if (!unknown.Contains(i))
-                source.Append(CultureInfo.InvariantCulture, $"#line {i + 1} \"expression\"\nprintf(\"%lld\\n\", (long long)({expressions[i]}));\n");
+                source.Append(CultureInfo.InvariantCulture, $"#line {i + 1} \"expression\"\n(long long)({expressions[i]}),\n");
         }
 
-        source.Append("return 0; }\n");
+        source.Append("};\n");
         var path = Path.Combine(folder, "a.c");
         File.WriteAllText(path, source.ToString());
-        return Run(Name!, ["-w", "-o", Path.Combine(folder, "a.out"), path], out errors) == 0;
+        return Run(compiler, ["-w", "-c", "-o", Path.Combine(folder, "a.o"), path], out errors) == 0;
     }
 
     private static int Run(string program, string[] arguments, out string output)

@@ -11,7 +11,7 @@ public class LibCTests
     private static readonly string[] Headers =
     [
         "errno.h", "fcntl.h", "sched.h", "unistd.h", "sys/types.h", "sys/socket.h", "sys/ioctl.h", "sys/stat.h", "sys/mman.h", "sys/mount.h",
-        "sys/prctl.h", "sys/uio.h", "sys/epoll.h", "sys/eventfd.h", "sys/un.h", "netinet/in.h", "netinet/ip.h", "netinet/udp.h", "poll.h", "time.h", "signal.h", "linux/if.h", "linux/if_arp.h",
+        "sys/prctl.h", "sys/uio.h", "sys/epoll.h", "sys/eventfd.h", "sys/un.h", "pwd.h", "grp.h", "linux/capability.h", "netinet/in.h", "netinet/ip.h", "netinet/udp.h", "poll.h", "time.h", "sys/timex.h", "signal.h", "linux/if.h", "linux/if_arp.h",
         "linux/if_link.h", "linux/if_addr.h", "linux/if_tun.h", "linux/virtio_net.h", "linux/netlink.h", "linux/rtnetlink.h", "linux/neighbour.h",
         "linux/veth.h", "linux/pkt_sched.h", "linux/nsfs.h", "linux/filter.h", "linux/bpf.h", "linux/errqueue.h", "linux/if_packet.h", "linux/if_ether.h", "linux/net_tstamp.h", "linux/in6.h",
     ];
@@ -21,6 +21,8 @@ public class LibCTests
     [
         "IFLA_GSO_IPV4_MAX_SIZE", "VIRTIO_NET_HDR_GSO_UDP_L4", "TUN_F_USO4", "TUN_F_USO6", "TUN_F_UDP_TUNNEL_GSO", "TUN_F_UDP_TUNNEL_GSO_CSUM",
         "VIRTIO_NET_HDR_F_UDP_TUNNEL_CSUM", "VIRTIO_NET_HDR_GSO_UDP_TUNNEL_IPV4", "VIRTIO_NET_HDR_GSO_UDP_TUNNEL_IPV6",
+        // Some linux/in6.h leave the options of IPv6 to the C library, which does not have this one.
+        "IPV6_FLOWINFO",
     ];
 
     // Its fields stand in nested structs and, before Linux 6.17, nowhere; TunLayoutTests has its bytes.
@@ -29,24 +31,29 @@ public class LibCTests
     // The kernel appends fields to these; ours end earlier, and readers take either length.
     private static readonly HashSet<string> Prefixes = ["rtnl_link_stats64"];
 
-    [SkippableFact]
-    public void Every_constant_is_the_C_compilers()
+    // Nothing here may be true of one processor alone: the same assemblies run on both.
+    [SkippableTheory]
+    [InlineData(Architecture.X64)]
+    [InlineData(Architecture.Arm64)]
+    public void Every_constant_is_the_C_compilers(Architecture target)
     {
-        CCompiler.SkipIfMissing();
+        CCompiler.SkipIfMissing(target);
         var constants = typeof(LibC).GetFields(BindingFlags.Public | BindingFlags.Static)
             .Where(static field => field.IsLiteral && field.FieldType != typeof(string))
             .ToDictionary(static field => field.Name, static field => Bits(field.GetRawConstantValue()!, field.FieldType));
         Assert.NotEmpty(constants);
-        var expected = CCompiler.Evaluate(Headers, constants.Keys);
+        var expected = CCompiler.Evaluate(target, Headers, constants.Keys);
         Assert.Equal([], constants.Keys.Where(name => expected[name] is null && !MayBeUnknown.Contains(name)).Select(static name => $"no header has {name}"));
         Assert.Equal([], constants.Where(pair => expected[pair.Key] is { } value && !Same(value, pair.Value))
             .Select(pair => $"{pair.Key} is {pair.Value}, should be {expected[pair.Key]}"));
     }
 
-    [SkippableFact]
-    public void Every_struct_has_the_C_compilers_size_and_offsets()
+    [SkippableTheory]
+    [InlineData(Architecture.X64)]
+    [InlineData(Architecture.Arm64)]
+    public void Every_struct_has_the_C_compilers_size_and_offsets(Architecture target)
     {
-        CCompiler.SkipIfMissing();
+        CCompiler.SkipIfMissing(target);
         var ours = new Dictionary<string, long>();
         foreach (var type in typeof(LibC).GetNestedTypes().Where(static type => type is { IsValueType: true, IsEnum: false } && !Elsewhere.Contains(type)))
         {
@@ -60,17 +67,21 @@ public class LibCTests
         }
 
         Assert.NotEmpty(ours);
-        var expected = CCompiler.Evaluate(Headers, ours.Keys);
+        var expected = CCompiler.Evaluate(target, Headers, ours.Keys);
         Assert.Equal([], ours.Where(pair => expected[pair.Key] != pair.Value)
             .Select(pair => $"{pair.Key} is {pair.Value}, should be {expected[pair.Key]?.ToString() ?? "known"}"));
     }
 
-    [SkippableFact]
-    public void The_event_of_epoll_has_the_C_compilers_size()
+    [SkippableTheory]
+    [InlineData(Architecture.X64)]
+    [InlineData(Architecture.Arm64)]
+    public void What_differs_between_processors_is_the_C_compilers_on_each(Architecture target)
     {
-        CCompiler.SkipIfMissing();
-        const string Size = "sizeof(struct epoll_event)";
-        Assert.Equal(CCompiler.Evaluate(Headers, [Size])[Size], EventPoll.NativeEventSize);
+        CCompiler.SkipIfMissing(target);
+        string[] asked = ["offsetof(struct epoll_event, data)", "sizeof(struct epoll_event)", "SYS_bpf"];
+        var expected = CCompiler.Evaluate(target, [.. Headers, "sys/syscall.h"], asked);
+        Assert.Equal([EventPoll.DataOffsetOn(target), EventPoll.DataOffsetOn(target) + 8, (long)LibC.NumberOfBpf(target)], asked.Select(name => expected[name]!.Value));
+        if (target == RuntimeInformation.ProcessArchitecture) Assert.Equal((expected[asked[1]], expected[asked[2]]), (EventPoll.NativeEventSize, (long)LibC.SYS_bpf));
     }
 
     // A constant that is unsigned here may be signed there, and the other way round.

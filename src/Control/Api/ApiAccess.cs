@@ -28,12 +28,18 @@ internal sealed record ApiAccess(bool MayChange, bool StatusPage)
     /// <summary>Refuses what the connection may not; null if it may.</summary>
     public static IResult? Refuse(HttpContext context)
     {
+        var isReading = HttpMethods.IsGet(context.Request.Method) || HttpMethods.IsHead(context.Request.Method);
+        // A browser shows its certificate for any page that sends a form here; it says which page that was.
+        if (!isReading && context.Request.Headers.Origin is [var origin, ..] && !IsOwn(origin, context.Request))
+            return Problem.ReadOnly($"Origin {origin}: a page of another site may change nothing here");
         if (context.Features.Get<ApiAccess>() is not { MayChange: false }) return null;
         var metadata = context.GetEndpoint()?.Metadata;
         if (metadata?.GetMetadata<NotReadOnly>() is { } except) return Problem.ReadOnly(except.Reason);
-        if (HttpMethods.IsGet(context.Request.Method) || HttpMethods.IsHead(context.Request.Method) || metadata?.GetMetadata<ChangesNothing>() is not null) return null;
+        if (isReading || metadata?.GetMetadata<ChangesNothing>() is not null) return null;
         return Problem.ReadOnly($"{context.Request.Method} {context.Request.Path}: this socket is read-only; changes go to the one without -ro in its name");
     }
+
+    private static bool IsOwn(string? origin, HttpRequest request) => origin == $"{request.Scheme}://{request.Host}";
 
     /// <summary>Who is at the other end, for a log line: the user and process of a unix socket (SO_PEERCRED, unix(7)), the address and subject of TLS.</summary>
     public static string PeerOf(HttpContext context)

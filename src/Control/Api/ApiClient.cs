@@ -47,6 +47,13 @@ internal sealed class ApiClient : IDisposable
         using var response = await SendAsync(new HttpRequestMessage(HttpMethod.Post, path) { Content = JsonContent.Create(body, type) });
     }
 
+    /// <summary>Asks for something to be done.</summary>
+    /// <exception cref="HostException">It was refused, with the reason.</exception>
+    public async Task PostAsync(string path)
+    {
+        using var response = await SendAsync(new HttpRequestMessage(HttpMethod.Post, path));
+    }
+
     /// <summary>Asks for a change that answers something.</summary>
     /// <exception cref="HostException">It was refused, with the reason.</exception>
     public async Task<T> PostAsync<T>(string path, JsonTypeInfo<T> answer)
@@ -60,6 +67,14 @@ internal sealed class ApiClient : IDisposable
     public async Task<TAnswer> PostAsync<T, TAnswer>(string path, T body, JsonTypeInfo<T> type, JsonTypeInfo<TAnswer> answer)
     {
         using var response = await SendAsync(new HttpRequestMessage(HttpMethod.Post, path) { Content = JsonContent.Create(body, type) });
+        return await ReadAsync(response, answer);
+    }
+
+    /// <summary>Asks for something to be so, and answers how it is.</summary>
+    /// <exception cref="HostException">It was refused, with the reason.</exception>
+    public async Task<TAnswer> PutAsync<T, TAnswer>(string path, T body, JsonTypeInfo<T> type, JsonTypeInfo<TAnswer> answer)
+    {
+        using var response = await SendAsync(new HttpRequestMessage(HttpMethod.Put, path) { Content = JsonContent.Create(body, type) });
         return await ReadAsync(response, answer);
     }
 
@@ -95,6 +110,16 @@ internal sealed class ApiClient : IDisposable
     public async IAsyncEnumerable<string> ReadLinesAsync(string path, [EnumeratorCancellation] CancellationToken cancellation)
     {
         using var response = await SendAsync(new HttpRequestMessage(HttpMethod.Get, path), HttpCompletionOption.ResponseHeadersRead);
+        using var reader = new StreamReader(await response.Content.ReadAsStreamAsync(cancellation));
+        while (await NextLineAsync(reader, cancellation) is { } line) yield return line;
+    }
+
+    /// <summary>Asks something whose answer comes line by line, until the other side ends it.</summary>
+    /// <exception cref="HostException">It was refused, with the reason.</exception>
+    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    public async IAsyncEnumerable<string> PostForLinesAsync<T>(string path, T body, JsonTypeInfo<T> type, [EnumeratorCancellation] CancellationToken cancellation)
+    {
+        using var response = await SendAsync(new HttpRequestMessage(HttpMethod.Post, path) { Content = JsonContent.Create(body, type) }, HttpCompletionOption.ResponseHeadersRead);
         using var reader = new StreamReader(await response.Content.ReadAsStreamAsync(cancellation));
         while (await NextLineAsync(reader, cancellation) is { } line) yield return line;
     }

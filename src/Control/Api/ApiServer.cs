@@ -24,6 +24,9 @@ internal sealed partial class ApiServer : IAsyncDisposable
     /// <summary>Connections at once, if there are descriptors for as many.</summary>
     private const int MaxConnections = 16 * 1024;
 
+    /// <summary>Descriptors that the rest of the process never has to share: its sockets, a TAP a segment and worker.</summary>
+    private const int ReservedDescriptors = 4096;
+
     /// <summary>Connections that the kernel keeps for us until we take them; it keeps no more than net.core.somaxconn.</summary>
     private const int Backlog = 4096;
 
@@ -64,6 +67,7 @@ internal sealed partial class ApiServer : IAsyncDisposable
         });
         MapRoutes(application, state);
         OpenApiDocuments.Map(application);
+        StatusPage.Map(application);
 
         var server = new ApiServer(application, paths);
         // The kernel makes the socket file as Kestrel binds; without group and others from the first moment.
@@ -97,8 +101,16 @@ internal sealed partial class ApiServer : IAsyncDisposable
             throw;
         }
 
+        if (twins.Count > 0) LogReadOnly(logger, twins[0], twins.Count == 1 ? "" : $" and {twins.Count - 1} more");
+        if (options.Network is { } served) LogNetwork(logger, served.Endpoint, served.ClientAuthority);
         return server;
     }
+
+    [LoggerMessage(EventId = 303, Level = LogLevel.Information, Message = "API: {Path}{More} is read-only")]
+    private static partial void LogReadOnly(ILogger logger, string path, string more);
+
+    [LoggerMessage(EventId = 304, Level = LogLevel.Information, Message = "API on https://{Endpoint} for clients whom {Authority} vouches for")]
+    private static partial void LogNetwork(ILogger logger, System.Net.IPEndPoint endpoint, string authority);
 
     private static WebApplication Build(ApiOptions options, IReadOnlyList<string> twins, ApiTls? tls)
     {
@@ -147,12 +159,12 @@ internal sealed partial class ApiServer : IAsyncDisposable
     {
         limits.MaxRequestBodySize = MaxBodyBytes;
         limits.MaxRequestHeadersTotalSize = 16 * 1024;
-        limits.MaxConcurrentConnections = Math.Min(MaxConnections, DescriptorLimit.Read() / 2);
+        limits.MaxConcurrentConnections = Math.Min(MaxConnections, Math.Max(DescriptorLimit.Read() / 2, DescriptorLimit.Read() - ReservedDescriptors));
         limits.KeepAliveTimeout = TimeSpan.FromSeconds(30);
         limits.RequestHeadersTimeout = TimeSpan.FromSeconds(10);
         limits.MinRequestBodyDataRate = new MinDataRate(bytesPerSecond: 4096, gracePeriod: TimeSpan.FromSeconds(5));
         // Streams take it off: whoever captures may look at a packet for as long as it likes.
-        limits.MinResponseDataRate = new MinDataRate(bytesPerSecond: 4096, gracePeriod: TimeSpan.FromSeconds(10));
+        limits.MinResponseDataRate = new MinDataRate(bytesPerSecond: 16 * 1024, gracePeriod: TimeSpan.FromSeconds(10));
     }
 
     private static async Task ServeAsync(HttpContext context, RequestDelegate next, ILogger logger)
@@ -179,8 +191,12 @@ internal sealed partial class ApiServer : IAsyncDisposable
         RemoteRoutes.Map(application, state);
         NeighbourRoutes.Map(application, state);
         StatsRoutes.Map(application, state);
+        DoctorRoutes.Map(application, state);
         MetricRoutes.Map(application, state);
+        LogRoutes.Map(application, state);
+        TalkerRoutes.Map(application, state);
         ExplainRoutes.Map(application, state);
+        PathRoutes.Map(application, state, application.Lifetime.ApplicationStopping);
         CaptureRoutes.Map(application, state, application.Lifetime.ApplicationStopping);
         EventRoutes.Map(application, state, application.Lifetime.ApplicationStopping);
     }

@@ -38,7 +38,7 @@ internal static class CaptureRoutes
             if (dev != Any && !state.TryFind(dev, out segment)) return Problem.NoDevice(dev);
             if (snaplen is < 14 or > MaxSnapLength) return Problem.BadValue("snaplen", $"{snaplen}", $"14 to {MaxSnapLength}");
             if (!CaptureFilter.TryParse(filter?.Split(' ', StringSplitOptions.RemoveEmptyEntries) ?? [], out var matching, out _)) return Problem.BadValue("filter", filter, CaptureFilter.Allowed);
-            using var session = state.Vtep.TryCapture(segment, snaplen ?? MaxSnapLength);
+            using var session = await state.Talkers.WhenIdleAsync(() => state.Vtep.TryCapture(segment, snaplen ?? MaxSnapLength), context.RequestAborted);
             if (session is null) return Problem.Busy("somebody captures here already");
             using var end = CancellationTokenSource.CreateLinkedTokenSource(stopping);
             running = end;

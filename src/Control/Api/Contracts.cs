@@ -103,7 +103,11 @@ internal sealed record SegmentStatsJson(
 /// <param name="Sleeps">How often it slept.</param>
 /// <param name="SleepsSpared">How often something came while it still looked before a sleep.</param>
 /// <param name="SocketDrops">Datagrams that did not fit the queue of its socket.</param>
-internal sealed record WorkerJson(int Worker, long TapBytes, long UnderlayBytes, long Sleeps, long SleepsSpared, long SocketDrops);
+internal sealed record WorkerJson(int Worker, long TapBytes, long UnderlayBytes, long Sleeps, long SleepsSpared, long SocketDrops)
+{
+    /// <summary>CPU time of its thread in seconds, in steps of a hundredth.</summary>
+    public double CpuSeconds { get; init; }
+}
 
 /// <summary>
 /// Work of the .NET runtime since the process started. The frame path asks for none; set-up, commands and answering this do.
@@ -240,6 +244,12 @@ internal sealed record ProblemJson(string Title, int Status, string? Detail)
 [JsonSerializable(typeof(ExplainRequestJson))]
 [JsonSerializable(typeof(ExplainJson))]
 [JsonSerializable(typeof(IReadOnlyList<ExplainJson>))]
+[JsonSerializable(typeof(TalkersJson))]
+[JsonSerializable(typeof(TopJson))]
+[JsonSerializable(typeof(IReadOnlyList<TopJson>))]
+[JsonSerializable(typeof(LogJson))]
+[JsonSerializable(typeof(IReadOnlyList<LogJson>))]
+[JsonSerializable(typeof(LogChangeJson))]
 [JsonSerializable(typeof(SegmentJson))]
 [JsonSerializable(typeof(IReadOnlyList<SegmentJson>))]
 [JsonSerializable(typeof(SegmentChangeJson))]
@@ -247,6 +257,12 @@ internal sealed record ProblemJson(string Title, int Status, string? Detail)
 [JsonSerializable(typeof(ConfigurationJson))]
 [JsonSerializable(typeof(System.Text.Json.JsonElement))]
 [JsonSerializable(typeof(ProblemJson))]
+[JsonSerializable(typeof(VtepDetailsJson))]
+[JsonSerializable(typeof(DoctorReportJson))]
+[JsonSerializable(typeof(PathRequestJson))]
+[JsonSerializable(typeof(BenchRequestJson))]
+[JsonSerializable(typeof(PathLineJson))]
+[JsonSerializable(typeof(BenchReportJson))]
 [JsonSerializable(typeof(IEnumerable<FdbEntryJson>))]
 [JsonSerializable(typeof(FdbDestinationJson))]
 [JsonSerializable(typeof(IReadOnlyList<RemoteAddressJson>))]

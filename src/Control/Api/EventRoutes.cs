@@ -48,7 +48,8 @@ internal static class EventRoutes
             .Produces<EventJson>(200, "application/x-ndjson", ServerSentEvents.MediaType).AnswersProblems(400, 404, 503);
     }
 
-    private static EventJson Show(in SegmentEvent happened)
+    /// <summary>An event as the stream has it.</summary>
+    public static EventJson Show(in SegmentEvent happened)
     {
         var shown = new EventJson(NameOf(happened.Kind), DateTimeOffset.UtcNow.AddMilliseconds(happened.AtMilliseconds - Vtep.NowMilliseconds))
         {

@@ -21,7 +21,8 @@ internal static class MetricRoutes
             context.Response.ContentType = isOpenMetrics ? PrometheusText.OpenMetricsType : PrometheusText.PlainType;
             text.Value.Write(context.Response.BodyWriter, isOpenMetrics);
             await context.Response.BodyWriter.FlushAsync(context.RequestAborted);
-        });
+            return Results.Empty;
+        }).Describe("getMetrics", "Metrics for Prometheus", "OpenMetrics if Accept asks for application/openmetrics-text.").Streams("text/plain");
     }
 
     // It has to be named, and liked no less than plain text (RFC 9110, section 12.5.1). A list that cannot be read asks for nothing.

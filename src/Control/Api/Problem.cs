@@ -64,8 +64,11 @@ internal static class Problem
     {
         RefusalKind.Invalid => BadSettings(refusal.Errors),
         RefusalKind.Conflict => Of(StatusCodes.Status409Conflict, "exists", "File exists", string.Join("; ", refusal.Errors)),
-        _ => Of(StatusCodes.Status422UnprocessableEntity, "impossible", "Operation not permitted", string.Join("; ", refusal.Errors)),
+        _ => Impossible(string.Join("; ", refusal.Errors)),
     };
+
+    /// <summary>The host does not let it be done.</summary>
+    public static IResult Impossible(string reason) => Of(StatusCodes.Status422UnprocessableEntity, "impossible", "Operation not permitted", reason);
 
     private static IResult Of(int status, string type, string title, string? detail = null) =>
         Results.Json(new ProblemJson(title, status, detail) { Type = TypePrefix + type }, ApiJson.Default.ProblemJson, MediaType, status);

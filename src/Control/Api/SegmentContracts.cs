@@ -37,4 +37,5 @@ internal sealed record SegmentChangeJson(string Ifname, string Change, IReadOnly
 /// <param name="Segments">Segments that there are to be, those of commands too.</param>
 /// <param name="Failed">How many of them cannot be had at the moment.</param>
 /// <param name="Unsaved">Why the state is not saved; left out if it is.</param>
-internal sealed record ConfigurationJson(string File, JsonElement Settings, int Segments, int Failed, string? Unsaved);
+/// <param name="Started">When the daemon began; another after a handover.</param>
+internal sealed record ConfigurationJson(string File, JsonElement Settings, int Segments, int Failed, string? Unsaved, DateTimeOffset Started);

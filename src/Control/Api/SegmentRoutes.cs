@@ -19,6 +19,8 @@ internal static class SegmentRoutes
     /// <summary>Says in an answer that what was done is in use but not saved.</summary>
     public const string UnsavedHeader = "Sleeve-Unsaved";
 
+    private static readonly DateTimeOffset Started = DateTimeOffset.UtcNow;
+
     private const string OfCommandLine = "command-line";
     private const int MaxSettingsBytes = 256 * 1024;
 
@@ -37,8 +39,16 @@ internal static class SegmentRoutes
             .Describe("deleteSegment", "Remove a segment with its TAP", "204 too if there is none. One of the configuration file goes by way of the file.").AnswersNothing(403, 409, 422);
         routes.MapGet("/v1/config", () => state.Keeper is { } keeper ? Results.Json(Show(keeper), ApiJson.Default.ConfigurationJson) : NoDaemon())
             .Describe("getConfiguration", "The configuration in use").Answers<ConfigurationJson>(409);
+        routes.MapPost("/v1/handover", () => HandOverAsync(state))
+            .Describe("handOver", "Give way to the program as it is installed now", "It goes on with the TAPs, sockets and tables of this one; frames wait for it in the kernel. Refused if that program would not start.").AnswersNothing(403, 409, 422);
         routes.MapPost("/v1/config/reload", () => ReloadAsync(state))
             .Describe("reloadConfiguration", "Read the configuration file again and change what differs", "If anything in it is wrong, nothing is changed.").Answers<IReadOnlyList<SegmentChangeJson>>(400, 403, 409, 422);
+    }
+
+    private static async Task<IResult> HandOverAsync(VtepState state)
+    {
+        if (state.Handover is not { } handOver) return NoDaemon();
+        return await handOver() is { } refusal ? Problem.Impossible(refusal) : Results.NoContent();
     }
 
     /// <summary>Has whatever a request changed saved before it is answered.</summary>
@@ -73,7 +83,7 @@ internal static class SegmentRoutes
     private static SegmentJson Running(SegmentJson shown, VtepSegment running) => shown with { Mtu = running.Segment.Mtu, Address = running.Segment.DeviceMac.ToString() };
 
     private static ConfigurationJson Show(SegmentKeeper keeper) =>
-        new(keeper.Path, Parse(keeper.Configuration.Json), keeper.Configuration.Segments.Count, keeper.Failed.Count, keeper.Tables.Unsaved);
+        new(keeper.Path, Parse(keeper.Configuration.Json), keeper.Configuration.Segments.Count, keeper.Failed.Count, keeper.Tables.Unsaved, Started);
 
     private static JsonElement Parse(string json)
     {

@@ -3,6 +3,7 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using Sleeve.Control.Host;
+using Sleeve.Control.Telemetry;
 using Sleeve.DataPlane;
 using Sleeve.DataPlane.Pipeline;
 
@@ -40,12 +41,18 @@ internal static class StatsRoutes
         state.Vtep.CoalescingReason,
         state.Vtep.CoalescedMessages,
         [.. state.Vtep.Workers.Select(static (worker, number) => new WorkerJson(
-            number, worker.BytesTaken.Out, worker.BytesTaken.In, worker.Sleeps.Sleeps, worker.Sleeps.Spared, worker.Underlay.SocketDrops))],
+            number, worker.BytesTaken.Out, worker.BytesTaken.In, worker.Sleeps.Sleeps, worker.Sleeps.Spared, worker.Underlay.SocketDrops) { CpuSeconds = CpuOf(worker) })],
         Steering(state),
         DropsOf(state.Vtep.Unassigned),
         [.. state.Segments.Values.OrderBy(static attached => attached.Segment.Options.Name, StringComparer.Ordinal).Select(segment => Read(state.Vtep, segment, links))],
         // Not precise: that would stop the workers to look at what each has left.
         new RuntimeJson(GC.CollectionCount(0), GC.CollectionCount(1), GC.CollectionCount(2), GC.GetTotalAllocatedBytes(precise: false)));
+
+    private static double CpuOf(Worker worker)
+    {
+        var (user, system) = ProcessReading.CpuSecondsOf(worker.ThreadId);
+        return user + system;
+    }
 
     private static string Steering(VtepState state) =>
         state.Vtep.Workers.Count == 1 ? "one-worker"

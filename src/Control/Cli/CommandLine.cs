@@ -26,14 +26,21 @@ internal static class CommandLine
             FdbCommand.Create(),
             NeighCommand.Create(),
             StatsCommand.Create(),
+            TopCommand.Create(),
             MonitorCommand.Create(),
+            LogCommand.Create(),
             ExplainCommand.Create(),
             CaptureCommand.Create(),
+            WebCommand.Create(),
+            DoctorCommand.Create(),
+            BenchCommand.Create(),
             ConfigCommand.Create(),
+            HandoverCommand.Create(),
             PurgeCommand.Create(),
             DemoCommand.Create(),
             CompletionCommand.Create(),
             CompletionCommand.CreateAnswer(),
+            ManualCommand.Create(),
         };
         root.WithExamples("""
             Examples:
@@ -118,6 +125,9 @@ internal static class CommandLine
 
         ExamplesOf.AddOrUpdate(command, examples);
     }
+
+    /// <summary>The examples under the help of a command, as given to <see cref="WithExamples"/>; empty if there are none.</summary>
+    public static string ExamplesFor(Command command) => ExamplesOf.TryGetValue(command, out var examples) ? examples : "";
 
     /// <summary>How a command is called: <c>sleeve fdb add</c>.</summary>
     public static string NameOf(Command command) =>

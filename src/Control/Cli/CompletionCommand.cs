@@ -33,9 +33,15 @@ internal static class CompletionCommand
         function __sleeve_complete
             set -l before (commandline -opc)
             set -e before[1]
-            sleeve complete -- $before (commandline -ct | string collect --allow-empty) 2>/dev/null
+            set -l current (commandline -ct)
+            set -l found (command sleeve complete -- $before "$current" 2>/dev/null)
+            if set -q found[1]
+                printf '%s\n' $found
+            else
+                __fish_complete_path $current
+            end
         end
-        complete -c sleeve -a '(__sleeve_complete)'
+        complete -c sleeve -f -a '(__sleeve_complete)'
         """;
 
     private static readonly Argument<string[]> Shells = Shell();

@@ -18,6 +18,7 @@ internal static class DaemonCommand
         var command = new Command("daemon", "Run all segments of this host as a service; TAPs and connections over them outlive it.");
         foreach (var setting in (ReadOnlySpan<Setting>)[Config, State, Socket]) command.Options.Add(setting.Option);
         VtepSettings.AddTo(command);
+        UserSettings.AddTo(command);
         FrontendSettings.AddTo(command);
         command.WithExamples($$"""
             SIGHUP (or: sleeve config reload) reads the configuration again and changes what differs; SIGTERM ends it and leaves the TAPs for the next run.

@@ -11,8 +11,9 @@ internal static class FrontendSettings
     {
         ApiSettings.AddTo(command);
         TelemetrySettings.AddTo(command);
+        LogSettings.AddTo(command);
     }
 
     /// <summary>Reads them.</summary>
-    public static FrontendOptions Read(SettingReader reader) => new() { Api = ApiSettings.Read(reader), Otlp = TelemetrySettings.Read(reader) };
+    public static FrontendOptions Read(SettingReader reader) => new() { Api = ApiSettings.Read(reader), Otlp = TelemetrySettings.Read(reader), Log = LogSettings.Read(reader) };
 }

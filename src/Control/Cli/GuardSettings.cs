@@ -10,18 +10,18 @@ internal static class GuardSettings
     private const int MaxRate = 100_000_000;
     private const string PassOrDrop = "pass or drop";
 
-    private static readonly Setting FloodLimit = new(
-        "--flood-limit", "N", $"Broadcast, multicast, unknown unicast frames a second of one station; twice at once. [{GuardOptions.DefaultFloodPerStation}]", Limit(1, MaxRate));
-    private static readonly Setting FloodLimitSegment = new(
-        "--flood-limit-segment", "N", $"The same of all stations. [{GuardOptions.DefaultFloodPerSegment}]", Limit(1, MaxRate));
-    private static readonly Setting RequestLimit = new(
-        "--request-limit", "N", $"ARP requests and neighbour solicitations a second of one station, either way. [{GuardOptions.DefaultRequests}]", Limit(1, MaxRate));
-    private static readonly Setting MoveLimit = new(
-        "--move-limit", "N", $"Moves of a station in 180 s after which it is held where it is for 30 s. [{GuardOptions.DefaultMoves}]", Limit(2, 1000));
-    private static readonly Setting LoopLimit = new(
-        "--loop-limit", "N", $"Own flooded frames that come back within 10 s before it is told as a loop. [{GuardOptions.DefaultReturns}]", Limit(1, 1_000_000));
-    private static readonly Setting VtepLimit = new(
-        "--vtep-limit", "N", "Learned stations of one VTEP, once there are two. [half of --maxaddress]", Limit(1, SegmentOptions.DefaultMaxAddress));
+    private static readonly Setting FloodLimit = new Setting(
+        "--flood-limit", "N", $"Broadcast, multicast, unknown unicast frames a second of one station; twice at once. [{GuardOptions.DefaultFloodPerStation}]", Limit(1, MaxRate)).In("frames a second");
+    private static readonly Setting FloodLimitSegment = new Setting(
+        "--flood-limit-segment", "N", $"The same of all stations. [{GuardOptions.DefaultFloodPerSegment}]", Limit(1, MaxRate)).In("frames a second");
+    private static readonly Setting RequestLimit = new Setting(
+        "--request-limit", "N", $"ARP requests and neighbour solicitations a second of one station, either way. [{GuardOptions.DefaultRequests}]", Limit(1, MaxRate)).In("requests a second");
+    private static readonly Setting MoveLimit = new Setting(
+        "--move-limit", "N", $"Moves of a station in 180 s after which it is held where it is for 30 s. [{GuardOptions.DefaultMoves}]", Limit(2, 1000)).In("moves in 180 s");
+    private static readonly Setting LoopLimit = new Setting(
+        "--loop-limit", "N", $"Own flooded frames that come back within 10 s before it is told as a loop. [{GuardOptions.DefaultReturns}]", Limit(1, 1_000_000)).In("frames in 10 s");
+    private static readonly Setting VtepLimit = new Setting(
+        "--vtep-limit", "N", "Learned stations of one VTEP, once there are two. [half of --maxaddress]", Limit(1, SegmentOptions.DefaultMaxAddress)).In("stations");
     private static readonly Setting Stp = new("--stp", "WHAT", "Frames of spanning trees (to 01:80:c2:00:00:00): carry them, or drop them. [pass]", PassOrDrop);
     private static readonly Setting InnerVlan = new("--inner-vlan", "WHAT", "Frames with a VLAN tag: carry them, or drop them. [pass]", PassOrDrop);
 

@@ -7,7 +7,7 @@ namespace Sleeve.Control.Cli;
 internal static class RootlessSettings
 {
     private static readonly Setting Rootless = new(
-        "--rootless", "NS", "Put the TAP into the user and network namespace of a rootless container, as its user; the UDP sockets stay here.", "a process id, or a path such as /proc/PID/ns/net");
+        "--rootless", "NS", "As its user, put the TAP into a rootless container; the UDP sockets stay here.", "a process id, or a path such as /proc/PID/ns/net");
 
     /// <summary>Adds it to the command.</summary>
     public static void AddTo(Command command) => command.Options.Add(Rootless.Option);

@@ -15,8 +15,8 @@ internal static class SegmentSettings
         "--remote", "IP", "A VTEP that gets broadcast, unknown and multicast frames. Repeatable.", "an IPv4 or IPv6 unicast address, not link-local", repeatable: true);
     private static readonly Setting Ageing = new(
         "--ageing", "SECONDS", "Forget a station after this long in silence; 0 means 300. [300]", "0 to 1000000 (seconds)");
-    private static readonly Setting MaxAddress = new(
-        "--maxaddress", "N", "FDB entries at most; 0 means 1048576. [0]", "0 to 1048576");
+    private static readonly Setting MaxAddress = new Setting(
+        "--maxaddress", "N", "FDB entries at most; 0 means 1048576. [0]", "0 to 1048576").In("entries");
     private static readonly Setting Admit = new(
         "--admit", "WHO", "Take datagrams of configured VTEPs only (anybody's while there is none), or anybody's. [peers]", "peers or any");
     private static readonly Setting Mtu = new("--mtu", "BYTES", "MTU of the TAP. [route to the remotes, less 50 or 70]", "68 to 65521");

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Runtime.CompilerServices;
 
 namespace Sleeve.Control.Cli;
 
@@ -8,6 +9,8 @@ namespace Sleeve.Control.Cli;
 /// </summary>
 internal sealed class Setting
 {
+    private static readonly ConditionalWeakTable<Option, Setting> SettingOf = [];
+
     /// <summary>Makes an option that takes one value each time it is given.</summary>
     /// <param name="name">With its dashes.</param>
     /// <param name="value">How help shows the value.</param>
@@ -26,6 +29,8 @@ internal sealed class Setting
         };
         Allowed = allowed;
         IsRepeatable = repeatable;
+        Unit = value switch { "SECONDS" => "seconds", "BYTES" => "bytes", _ => null };
+        SettingOf.Add(Option, this);
     }
 
     /// <summary>What the parser sees.</summary>
@@ -36,6 +41,19 @@ internal sealed class Setting
 
     /// <summary>Whether it may be given more than once.</summary>
     public bool IsRepeatable { get; }
+
+    /// <summary>What its number counts; null if it takes no number, or one that counts nothing (a VNI, a port).</summary>
+    public string? Unit { get; private set; }
+
+    /// <summary>The declaration of an option; null if it is a flag, or read by the parser.</summary>
+    public static Setting? Of(Option option) => SettingOf.TryGetValue(option, out var setting) ? setting : null;
+
+    /// <summary>Says what its number counts: "frames a second".</summary>
+    public Setting In(string unit)
+    {
+        Unit = unit;
+        return this;
+    }
 
     /// <summary>Says which values a shell may complete; asked when it does.</summary>
     public Setting Suggesting(Func<IEnumerable<string>> values)

@@ -43,13 +43,16 @@ internal static class UpCommand
         var command = new Command("up", "Run one VTEP in the foreground until SIGINT or SIGTERM.") { Devices };
         SegmentSettings.AddTo(command);
         VtepSettings.AddTo(command);
+        UserSettings.AddTo(command);
         FrontendSettings.AddTo(command);
+        UserSettings.AddTo(command);
         command.Options.Add(Socket.Option);
         command.Options.Add(Config.Option);
         command.WithExamples(Examples);
         command.SetAction(static (result, cancellation) =>
         {
             var errors = TryRead(result, out var options);
+            if (errors.Count == 0 && UserSettings.TryBecome(options!.User, options.Vtep, options.Devices, options.PathMtu) is { } failure) return Task.FromResult(CommandLine.Fail("up", failure));
             if (errors.Count == 0) return ForegroundVtep.RunAsync(options!, cancellation);
             CommandLine.WriteErrors(result, errors);
             return Task.FromResult(ExitCode.BadInput);
@@ -78,6 +81,7 @@ internal static class UpCommand
             Devices = [.. devices.Select(static device => device.Segment)],
             Device = GroupSettings.ReadDevice(reader),
             PathMtu = PathMtuSettings.Read(reader),
+            User = UserSettings.Read(reader),
             Socket = reader.Read<string?>(Socket, Words.SocketPath!, null),
             Frontend = FrontendSettings.Read(reader),
         };

@@ -13,8 +13,8 @@ internal static class VtepSettings
     private static readonly Setting Port = new("--dstport", "PORT", "UDP port to receive on and to send to. [4789]", "1 to 65535");
     private static readonly Setting SourcePorts = new(
         "--srcport", "MIN-MAX", "UDP source ports, one a flow. [49152-65535]", "MIN-MAX, each 1 to 65535, MIN not above MAX");
-    private static readonly Setting Workers = new(
-        "--workers", "N", "Threads that move frames, each with its own queue and sockets. [cores, at most 4]", $"1 to {VtepOptions.MaxWorkers}");
+    private static readonly Setting Workers = new Setting(
+        "--workers", "N", "Threads that move frames, each with its own queue and sockets. [cores, at most 4]", $"1 to {VtepOptions.MaxWorkers}").In("threads");
     private static readonly Setting TransmitOffload = new(
         "--tx-offload", "HOW", "Send super-frames and runs whole, for the kernel to cut. [auto: the first that its self-test passes]", "auto, tunnel-gso, udp-gso or none");
     private static readonly Setting ReceiveOffload = new(
@@ -33,6 +33,7 @@ internal static class VtepSettings
         command.Options.Add(GroupSettings.Device.Option);
         foreach (var flag in (ReadOnlySpan<Option<bool>>)[UdpChecksum, NoUdpChecksum, Zero6Transmit, NoZero6Transmit, Zero6Receive, NoZero6Receive]) command.Options.Add(flag);
         foreach (var setting in PathMtuSettings.OfVtep) command.Options.Add(setting.Option);
+        command.Options.Add(EchoSettings.Echo.Option);
     }
 
     /// <summary>Reads them.</summary>
@@ -56,6 +57,7 @@ internal static class VtepSettings
             Workers = reader.Read(Workers, Words.Number(1, VtepOptions.MaxWorkers), VtepOptions.DefaultWorkers),
             TransmitOffload = reader.Read<TransmitOffload?>(TransmitOffload, Words.TransmitOffload, null),
             ReceiveOffload = reader.Read(ReceiveOffload, Words.ReceiveOffload, true),
+            Echo = EchoSettings.Read(reader),
         };
     }
 

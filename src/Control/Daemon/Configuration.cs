@@ -32,6 +32,9 @@ internal sealed record ConfiguredSegment(UpSegment Asked, SegmentOrigin Origin, 
 /// <param name="Json">What the file says, as JSON.</param>
 internal sealed record Configuration(EngineOptions Engine, FrontendOptions Frontend, IReadOnlyDictionary<string, ConfiguredSegment> Segments, string Json)
 {
+    /// <summary>Who is to run it; null for whoever starts it.</summary>
+    public string? User { get; init; }
+
     /// <summary>Where the file is if nothing else is said.</summary>
     public const string DefaultFile = "/etc/sleeve/sleeve.yaml";
 
@@ -77,13 +80,14 @@ internal sealed record Configuration(EngineOptions Engine, FrontendOptions Front
         foreach (var taken in devices.Where(static device => device.Segment.Segment.Name == SocketFile.DaemonName))
             reader.Refuse($"{ConfigFile.DeviceKey} {SocketFile.DaemonName}: is the name of the daemon's own socket; choose another");
         var frontend = FrontendSettings.Read(reader);
+        var user = UserSettings.Read(reader);
         errors = reader.Errors;
         if (errors.Count > 0) return null;
         var fromFile = file.Segments?.Count ?? 0;
         var segments = new Dictionary<string, ConfiguredSegment>();
         for (var i = 0; i < devices.Count; i++)
             segments.Add(devices[i].Segment.Segment.Name, new ConfiguredSegment(devices[i].Segment, i < fromFile ? SegmentOrigin.File : SegmentOrigin.Command, sections[i].Map));
-        return new Configuration(options, frontend, segments, ConfigJson.Write(file.Root));
+        return new Configuration(options, frontend, segments, ConfigJson.Write(file.Root)) { User = user };
     }
 
     /// <summary>Reads settings that were stored, or came with a request.</summary>
@@ -137,6 +141,7 @@ internal sealed record Configuration(EngineOptions Engine, FrontendOptions Front
         Compare("dev", now.Device, then.Device);
         Compare("pmtu-ttl", now.PathMtu.TimeToLiveSeconds, then.PathMtu.TimeToLiveSeconds);
         Compare("pmtu-probe", now.PathMtu.ProbeSeconds, then.PathMtu.ProbeSeconds);
+        Compare("user", User, other.User);
         if (Frontend != other.Frontend) differences.Add("a setting of the API or of the metrics");
         if (differences.Count == 0 && now != then) differences.Add("a setting of the VTEP");
         return differences;

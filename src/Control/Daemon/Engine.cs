@@ -1,6 +1,8 @@
 using System.Collections.Immutable;
 using Sleeve.Control.Api;
+using System.Globalization;
 using Sleeve.Control.Host;
+using Sleeve.Control.Logging;
 using Sleeve.Control.Up;
 using Sleeve.DataPlane;
 using Sleeve.DataPlane.Events;
@@ -31,6 +33,7 @@ internal sealed class Engine : IDisposable
     private PathMtuKeeper? _pathMtus;
     private ImmutableDictionary<string, RunningSegment> _segments = ImmutableDictionary<string, RunningSegment>.Empty;
     private ImmutableDictionary<string, VtepSegment> _attached = ImmutableDictionary<string, VtepSegment>.Empty;
+    private PassedDescriptors? _passed;
     private bool _isStarted;
 
     private Engine(EngineOptions options, StderrLogger logger)
@@ -40,10 +43,13 @@ internal sealed class Engine : IDisposable
     }
 
     /// <summary>Opens the sockets in the calling thread's network namespace; no segment yet, and nothing moves before <see cref="Start"/>.</summary>
+    /// <param name="options">How.</param>
+    /// <param name="logger">Takes lines for whoever watches.</param>
+    /// <param name="passed">What the run before left open; claimed as segments are added. Stays the caller's.</param>
     /// <exception cref="HostException">It cannot be done; nothing is left.</exception>
-    public static Engine Open(EngineOptions options, StderrLogger logger)
+    public static Engine Open(EngineOptions options, StderrLogger logger, PassedDescriptors? passed = null)
     {
-        var engine = new Engine(options, logger);
+        var engine = new Engine(options, logger) { _passed = passed };
         try
         {
             engine.OpenUnderlay();
@@ -95,7 +101,7 @@ internal sealed class Engine : IDisposable
     {
         try
         {
-            return new Vtep(options with { InterfaceIndex = _underlayLink?.Index ?? 0 }, _logger);
+            return new Vtep(options with { InterfaceIndex = _underlayLink?.Index ?? 0, TakeReceiver = worker => _passed?.TryTake(ReceiverName(worker)) }, _logger);
         }
         catch (TransmitOffloadException failure)
         {
@@ -136,7 +142,7 @@ internal sealed class Engine : IDisposable
         try
         {
             var (mtu, source) = mtus.Find(asked);
-            device = place.Make(asked, Vtep.Workers.Count, mtu, _options.KeepsDevices ? DeviceLife.Kept : DeviceLife.Process);
+            device = place.Make(asked, Vtep.Workers.Count, mtu, _options.KeepsDevices ? DeviceLife.Kept : DeviceLife.Process, TakeQueues(asked.Segment.Name));
             var segment = NewSegment(asked.Segment);
             (segment.DeviceMac, segment.Mtu, segment.IsBridgePort) = (device.Link.Mac, device.Link.Mtu, device.IsBridgePort(device.Link));
             segment.SetUp(device.Link.IsUp, Vtep.NowMilliseconds);
@@ -164,6 +170,33 @@ internal sealed class Engine : IDisposable
             CloseIfEmpty(asked.NetworkNamespace);
             throw;
         }
+    }
+
+    private List<FileDescriptor> TakeQueues(string name)
+    {
+        var queues = new List<FileDescriptor>();
+        while (_passed?.TryTake(QueueName(name, queues.Count)) is { } queue) queues.Add(queue);
+        return queues;
+    }
+
+    private static string QueueName(string device, int number) => string.Create(CultureInfo.InvariantCulture, $"tap-{number}-{device}");
+
+    private static string ReceiverName(int worker) => string.Create(CultureInfo.InvariantCulture, $"udp-{worker}");
+
+    /// <summary>The descriptors that another run could go on with, sockets first, each with its name.</summary>
+    public IEnumerable<(string Name, int Descriptor)> Descriptors =>
+        Vtep.Workers.Select(static (worker, number) => (ReceiverName(number), worker.Underlay.ReceiverDescriptor)).Concat(Segments.Values.SelectMany(QueuesOf));
+
+    /// <summary>The same of one segment.</summary>
+    public static IEnumerable<(string Name, int Descriptor)> QueuesOf(RunningSegment running) =>
+        running.Device.Queues.Select((queue, number) => (QueueName(running.Name, number), queue.Descriptor));
+
+    /// <summary>Stops to move frames and leaves everything open; nothing but the end of the process may follow.</summary>
+    public void Stop()
+    {
+        foreach (var place in _places.Values) place.StopWatching();
+        _pathMtus?.Dispose();
+        Vtep.Stop();
     }
 
     private Segment NewSegment(SegmentOptions options) => new(options, new VtepAddress(_options.Vtep.Local, _options.Vtep.Port), Vtep.Events);
@@ -217,7 +250,7 @@ internal sealed class Engine : IDisposable
 
         _pathMtus = PathMtuKeeper.Start(
             () => Segments.Values.Select(static running => running.Segment), new VtepAddress(_options.Vtep.Local, _options.Vtep.Port), _underlayLink?.Index ?? 0, _options.PathMtu,
-            static () => Vtep.NowMilliseconds, fault => _logger.Say($"watching routes failed: path MTUs stay as they are: {fault.Message}"));
+            static () => Vtep.NowMilliseconds, fault => EngineLog.RoutesUnwatched(_logger, fault.Message));
         Vtep.Start();
         _isStarted = true;
     }
@@ -342,10 +375,10 @@ internal sealed class Engine : IDisposable
         if ((change.Changes & (LinkChanges.Deleted | LinkChanges.Name)) != 0) OnDeviceLost(running, change);
         if (change.Changes.HasFlag(LinkChanges.Deleted) || !change.Changes.HasFlag(LinkChanges.Up)) return;
         segment.SetUp(change.Now.IsUp, Vtep.NowMilliseconds);
-        if (TryFollowGroup(running) is { } refusal) _logger.Say($"{running.Name}: group {refusal}; frames that others flood do not arrive");
+        if (TryFollowGroup(running) is { } refusal) EngineLog.GroupRefused(_logger, running.Name, refusal);
         if (!_isStarted) return;
-        if (change.Before.IsUp && !change.Now.IsUp) _logger.Say($"{running.Name} is down: what was learned is forgotten, frames are dropped and counted");
-        if (!change.Before.IsUp && change.Now.IsUp) _logger.Say($"{running.Name} is up");
+        if (change.Before.IsUp && !change.Now.IsUp) EngineLog.LinkDown(_logger, running.Name);
+        if (!change.Before.IsUp && change.Now.IsUp) EngineLog.LinkUp(_logger, running.Name);
     }
 
     /// <summary>Takes everything down, in the reverse of the order it was made; TAPs stay if they are to be kept.</summary>

@@ -2,6 +2,7 @@ using System.Runtime.InteropServices;
 using Sleeve.Control.Api;
 using Sleeve.Control.Cli;
 using Sleeve.Control.Host;
+using Sleeve.Control.Logging;
 using Sleeve.Control.Up;
 
 namespace Sleeve.Control.Daemon;
@@ -11,7 +12,7 @@ internal sealed class ForegroundVtep : IAsyncDisposable
 {
     private readonly UpOptions _options;
     private readonly CancellationTokenSource _stop;
-    private readonly StderrLogger _logger = new("sleeve up");
+    private readonly StderrLogger _logger;
     private readonly List<RunningSegment> _segments = [];
     private Engine? _engine;
     private Frontend? _frontend;
@@ -21,6 +22,7 @@ internal sealed class ForegroundVtep : IAsyncDisposable
     {
         _options = options;
         _stop = stop;
+        _logger = new StderrLogger("sleeve up", options.Frontend.Log);
     }
 
     /// <summary>Runs until SIGINT, SIGTERM, SIGHUP or a failure.</summary>
@@ -72,7 +74,7 @@ internal sealed class ForegroundVtep : IAsyncDisposable
         }
 
         _engine.Start();
-        _frontend = await Frontend.StartAsync(_options.Frontend, SocketPaths(), new VtepState(_engine.Vtep, () => _engine.Attached), _logger, _stop.Token);
+        _frontend = await Frontend.StartAsync(_options.Frontend, SocketPaths(), new VtepState(_engine.Vtep, () => _engine.Attached, _logger), _logger, _stop.Token);
         await Engine.WaitUntilRunningAsync(_segments, _stop.Token);
         foreach (var line in StartReport.Lines(_engine, _segments)) _logger.Say(line);
         var paths = SocketPaths();
@@ -107,5 +109,6 @@ internal sealed class ForegroundVtep : IAsyncDisposable
     {
         if (_frontend is not null) await _frontend.DisposeAsync();
         _engine?.Dispose();
+        _logger.Dispose();
     }
 }

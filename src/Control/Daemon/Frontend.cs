@@ -1,7 +1,7 @@
 using Sleeve.Control.Api;
 using Sleeve.Control.Host;
+using Sleeve.Control.Logging;
 using Sleeve.Control.Telemetry;
-using Sleeve.Control.Up;
 
 namespace Sleeve.Control.Daemon;
 
@@ -10,6 +10,9 @@ internal sealed record FrontendOptions
 {
     /// <summary>Who may ask; the sockets are whoever starts it's.</summary>
     public ApiOptions Api { get; init; } = new() { Sockets = [] };
+
+    /// <summary>How it logs.</summary>
+    public LogOptions Log { get; init; } = new();
 
     /// <summary>Where metrics are pushed to; null for nowhere.</summary>
     public OtlpOptions? Otlp { get; init; }

@@ -1,11 +1,15 @@
 using System.CommandLine;
+using System.ComponentModel;
 using System.Diagnostics;
+using System.Globalization;
 using System.Runtime.InteropServices;
 using Sleeve.Control.Api;
 using Sleeve.Control.Cli;
 using Sleeve.Control.Config;
+using Sleeve.Control.Host;
+using Sleeve.Control.Logging;
 using Sleeve.Control.Store;
-using Sleeve.Control.Up;
+using Sleeve.DataPlane.Interop;
 
 namespace Sleeve.Control.Daemon;
 
@@ -26,6 +30,11 @@ internal sealed class Service : IAsyncDisposable
     public const int RetrySeconds = 5;
 
     private const int SnapshotSeconds = 30;
+    private const int TrialSeconds = 20;
+    private const int AnswerMilliseconds = 50;
+
+    // When frames began to wait, in ticks of the monotonic clock, which the next program shares.
+    private const string StoodSince = "SLEEVE_STOOD_SINCE";
 
     // A snapshot of a million stations takes a second; it shall not take more than a twentieth of the time.
     private const int SnapshotShare = 20;
@@ -33,13 +42,15 @@ internal sealed class Service : IAsyncDisposable
     private readonly ServiceOptions _options;
     private readonly CancellationTokenSource _stop;
     private readonly StderrLogger _logger = new("sleeve daemon");
-    private readonly ServiceManager _manager = new();
+    private readonly Supervisor _supervisor = new();
+    private readonly PassedDescriptors _passed = PassedDescriptors.Take();
     private readonly TaskCompletionSource<string> _fault = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private StateStore? _store;
     private Engine? _engine;
     private SegmentKeeper? _keeper;
     private SocketLinks? _links;
     private Frontend? _frontend;
+    private volatile bool _isHandingOver;
 
     private Service(ServiceOptions options, CancellationTokenSource stop)
     {
@@ -62,7 +73,8 @@ internal sealed class Service : IAsyncDisposable
         {
             if (service.ReadConfiguration() is not var (file, configuration)) return ExitCode.BadInput;
             await service.SetUpAsync(file, configuration);
-            return await service.MaintainAsync() is { } fault ? CommandLine.Fail("daemon", fault) : ExitCode.Done;
+            if (await service.MaintainAsync() is { } fault) return CommandLine.Fail("daemon", fault);
+            return service._isHandingOver ? await service.BecomeNextAsync() : ExitCode.Done;
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {
@@ -87,6 +99,7 @@ internal sealed class Service : IAsyncDisposable
         var errors = new List<string>();
         var isAbsent = _options.ConfigPath is null && !File.Exists(path);
         var file = isAbsent ? Configuration.ReadText(path, "{}", errors.Add) : Configuration.ReadFile(path, errors.Add);
+        if (file is not null && UserSettings.IsGiven(new SettingReader(_options.Words).After(file.Top))) Become(file, errors);
         if (file is not null)
         {
             _store = StateStore.Open(_options.StateFolder, _logger.Say);
@@ -97,6 +110,15 @@ internal sealed class Service : IAsyncDisposable
 
         CommandLine.WriteErrors(_options.Words, errors);
         return null;
+    }
+
+    // Before anything is made, so that it is the user's. What segments of the store need beyond those of the file they do without.
+    private void Become(ConfigFile file, IReadOnlyList<string> errors)
+    {
+        // What is wrong is told when it is read in full.
+        if (Configuration.Read(_options.Words, file, errors, [], out _) is not { } configuration) return;
+        var segments = configuration.Segments.Values.Select(static segment => segment.Asked);
+        if (UserSettings.TryBecome(configuration.User, configuration.Engine.Vtep, segments, configuration.Engine.PathMtu, _options.StateFolder) is { } failure) throw new HostException(failure);
     }
 
     private List<StoredSegment> Readable(IReadOnlyList<StoredSegment> stored)
@@ -129,25 +151,91 @@ internal sealed class Service : IAsyncDisposable
 
     private async Task SetUpAsync(ConfigFile file, Configuration configuration)
     {
+        _logger.Apply(configuration.Frontend.Log);
         SocketFile.Prepare(_options.SocketPath);
         var former = ReadFormer();
-        _engine = Engine.Open(configuration.Engine, _logger);
+        _engine = Engine.Open(configuration.Engine, _logger, _passed);
         _engine.OnFault = fault => _fault.TrySetResult(fault);
         _keeper = new SegmentKeeper(_options.Words, file, configuration, _engine, _store!, _logger.Say);
         _links = new SocketLinks(_options.SocketPath);
         _keeper.Begin(former);
         _stop.Token.ThrowIfCancellationRequested();
         _engine.Start((running, refusal) => _keeper.Fail(running.Name, refusal.Message));
+        _passed.Dispose();
+        TellHandover();
         await _keeper.Tables.SaveAsync();
-        _keeper.OnSegments = () => _links.Follow(_keeper.Configuration.Segments.Keys);
-        _frontend = await Frontend.StartAsync(configuration.Frontend, [_options.SocketPath], new VtepState(_engine.Vtep, () => _engine.Attached) { Keeper = _keeper }, _logger, _stop.Token);
+        _keeper.OnSegments = OnSegments;
+        _frontend = await Frontend.StartAsync(
+            configuration.Frontend, [_options.SocketPath], new VtepState(_engine.Vtep, () => _engine.Attached, _logger) { Keeper = _keeper, Handover = TryHandOverAsync }, _logger, _stop.Token);
         _keeper.OnSegments();
         RunningSegment[] segments = [.. _engine.Segments.Values.OrderBy(static running => running.Name, StringComparer.Ordinal)];
         await Engine.WaitUntilRunningAsync(segments, _stop.Token);
         foreach (var line in StartReport.Lines(_engine, segments)) _logger.Say(line);
         _logger.Say($"commands on {_options.SocketPath}, state in {_options.StateFolder}");
         _logger.Say("ready");
-        _manager.Ready(StatusLine());
+        _supervisor.Ready(StatusLine());
+    }
+
+    private void OnSegments()
+    {
+        _links!.Follow(_keeper!.Configuration.Segments.Keys);
+        _supervisor.Keep(_engine!.Descriptors);
+    }
+
+    private void TellHandover()
+    {
+        if (!long.TryParse(Environment.GetEnvironmentVariable(StoodSince), NumberStyles.None, CultureInfo.InvariantCulture, out var since)) return;
+        Environment.SetEnvironmentVariable(StoodSince, null);
+        PassedDescriptors.SetVariable(StoodSince, "");
+        _logger.Say(string.Create(CultureInfo.InvariantCulture, $"took over from the run before: frames waited for {Stopwatch.GetElapsedTime(since).TotalMilliseconds:0} ms"));
+    }
+
+    /// <summary>Sees whether this program, as it is installed now, would start, and if so begins to give way to it.</summary>
+    /// <returns>Why not; null if it goes on.</returns>
+    private async Task<string?> TryHandOverAsync()
+    {
+        try
+        {
+            IReadOnlyList<string> words = OwnProgram.Words;
+            var start = new ProcessStartInfo(words[0], [.. words.Skip(1), .. File.Exists(_keeper!.Path) ? new[] { "config", "check", _keeper.Path } : ["--help"]]) { RedirectStandardError = true, RedirectStandardOutput = true };
+            using var trial = Process.Start(start)!;
+            var errors = trial.StandardError.ReadToEndAsync();
+            var output = trial.StandardOutput.ReadToEndAsync();
+            using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(TrialSeconds));
+            await trial.WaitForExitAsync(patience.Token);
+            await output;
+            if (trial.ExitCode != 0) return $"the installed {words[^1]} would not take over: {(await errors).Trim()}";
+        }
+        catch (OperationCanceledException)
+        {
+            return $"the installed program does not start within {TrialSeconds} s";
+        }
+        catch (Exception failure) when (failure is Win32Exception or IOException)
+        {
+            return $"the installed program cannot be started: {failure.Message}";
+        }
+
+        _isHandingOver = true;
+        // After the answer is out.
+        _ = Task.Delay(AnswerMilliseconds).ContinueWith(_ => _stop.Cancel(), TaskScheduler.Default);
+        return null;
+    }
+
+    // Same process, other program: whoever supervises it does not notice, and the kernel's queues hold what comes meanwhile.
+    private async Task<int> BecomeNextAsync()
+    {
+        _supervisor.Reloading();
+        if (_frontend is not null) await _frontend.DisposeAsync();
+        _frontend = null;
+        await SaveLearnedAsync();
+        await _keeper!.Tables.SaveAsync();
+        _engine!.Stop();
+        var since = Stopwatch.GetTimestamp();
+        PassedDescriptors.Leave(_engine.Descriptors);
+        _store!.Dispose();
+        PassedDescriptors.SetVariable(StoodSince, since.ToString(CultureInfo.InvariantCulture));
+        var errno = PassedDescriptors.Execute([.. OwnProgram.Words, .. Environment.GetCommandLineArgs()[1..]]);
+        return CommandLine.Fail("daemon", $"cannot start {OwnProgram.Words[0]}: {ErrnoException.Describe(errno)}; TAPs stay, start it again");
     }
 
     private string StatusLine()
@@ -166,7 +254,7 @@ internal sealed class Service : IAsyncDisposable
 
     private async Task ReloadAsync()
     {
-        _manager.Reloading();
+        _supervisor.Reloading();
         try
         {
             var changes = await _keeper!.ReloadAsync();
@@ -179,20 +267,20 @@ internal sealed class Service : IAsyncDisposable
             _logger.Say("the configuration is refused and nothing is changed");
         }
 
-        _manager.Ready(StatusLine());
+        _supervisor.Ready(StatusLine());
     }
 
     /// <returns>Why it cannot go on; null if it was told to stop.</returns>
     private async Task<string?> MaintainAsync()
     {
         var failure = _engine!.Vtep.Failure;
-        var beat = TimeSpan.FromSeconds(1) is var second && _manager.WatchdogInterval is { } interval && interval < second ? interval : second;
+        var beat = TimeSpan.FromSeconds(1) is var second && _supervisor.WatchdogInterval is { } interval && interval < second ? interval : second;
         var (nextRetry, nextSnapshot) = (After(RetrySeconds), After(SnapshotSeconds));
         var status = StatusLine();
         var stopped = Task.Delay(Timeout.Infinite, _stop.Token);
         while (await Task.WhenAny(stopped, failure, _fault.Task, Task.Delay(beat)) is var first && first != stopped && first != failure && first != _fault.Task)
         {
-            _manager.Alive();
+            _supervisor.Alive();
             if (Stopwatch.GetTimestamp() >= nextRetry)
             {
                 await _keeper!.RetryAsync();
@@ -207,12 +295,12 @@ internal sealed class Service : IAsyncDisposable
                 nextSnapshot = After(Math.Max(SnapshotSeconds, Stopwatch.GetElapsedTime(start).TotalSeconds * SnapshotShare));
             }
 
-            if (StatusLine() is var now && now != status) _manager.Status(status = now);
+            if (StatusLine() is var now && now != status) _supervisor.Status(status = now);
         }
 
         if (failure.IsCompleted) return $"a worker failed: {(await failure).Message}";
         if (_fault.Task.IsCompleted) return await _fault.Task;
-        _logger.Say("stopping; TAPs stay for the next run (sleeve purge removes them)");
+        _logger.Say(_isHandingOver ? "handing over" : "stopping; TAPs stay for the next run (sleeve purge removes them)");
         return null;
     }
 
@@ -223,7 +311,7 @@ internal sealed class Service : IAsyncDisposable
     /// <summary>Ends: commands first, then the frames; what is known is saved in between.</summary>
     public async ValueTask DisposeAsync()
     {
-        _manager.Stopping();
+        _supervisor.Stopping();
         if (_frontend is not null) await _frontend.DisposeAsync();
         _links?.Dispose();
         if (_keeper is not null && _frontend is not null)
@@ -235,6 +323,7 @@ internal sealed class Service : IAsyncDisposable
         _engine?.Dispose();
         _keeper?.Dispose();
         _store?.Dispose();
-        _manager.Dispose();
+        _passed.Dispose();
+        _supervisor.Dispose();
     }
 }

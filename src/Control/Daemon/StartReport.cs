@@ -21,7 +21,8 @@ internal static class StartReport
         foreach (var running in segments.Take(OneByOne))
         {
             var link = running.Device.Link;
-            yield return $"{link.Name} ({Origin(running)}) carries vni {running.Segment.Options.Vni}: MTU {link.Mtu} from {running.MtuSource}, MAC {link.Mac}";
+            yield return $"{link.Name} ({Origin(running)}) carries vni {running.Segment.Options.Vni}: MTU {link.Mtu}{(running.Device.Left.Count > 0 ? "" : $" from {running.MtuSource}")}, MAC {link.Mac}";
+            foreach (var left in running.Device.Left) yield return $"{link.Name}: {left} (CAP_NET_ADMIN is missing)";
         }
 
         if (segments.Count > OneByOne) yield return RestLine(segments);
@@ -34,6 +35,7 @@ internal static class StartReport
             $"underlay {(options.Local.IsUnspecified ? "address by route" : options.Local)}, UDP port {options.Port}, source ports {options.SourcePortMin}-{options.SourcePortMax} "
             + $"(at most {vtep.SourcePortsLimit} open), receive buffer {Size(buffer)}{shortfall}";
         yield return WorkersLine(engine, segments);
+        if (Privileges.Describe() is { } privileges) yield return privileges;
         yield return $"tx-offload {vtep.TransmitOffload.Offload.Name()} ({vtep.TransmitOffload.Reason}), rx-offload {(vtep.IsCoalescing ? "udp-gro" : "none")} ({vtep.CoalescingReason})";
         foreach (var line in FloodLines(segments)) yield return line;
     }

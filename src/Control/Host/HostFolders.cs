@@ -11,6 +11,9 @@ internal static class HostFolders
     private const string SystemRun = "/run/sleeve";
     private const string SystemState = "/var/lib/sleeve";
 
+    /// <summary>The system's folders, which only root can make.</summary>
+    public static IReadOnlyList<string> OfSystem { get; } = [SystemRun, SystemState];
+
     /// <summary>Sockets: /run/sleeve; for a user who may not write there $XDG_RUNTIME_DIR/sleeve, if there is such a thing.</summary>
     public static string Run => MayUse(SystemRun) ? SystemRun : UserRun ?? SystemRun;
 

@@ -1,6 +1,7 @@
 using System.Globalization;
 using Sleeve.Control.Api;
 using Sleeve.Control.Host;
+using Sleeve.Control.Logging;
 using Sleeve.DataPlane;
 using Sleeve.DataPlane.Forwarding;
 using Sleeve.DataPlane.Pipeline;
@@ -35,7 +36,7 @@ internal sealed class MetricReading
     /// <param name="remoteLimit">How many remotes may have series.</param>
     public MetricReading(VtepState state, HashSet<Remote> listed, int remoteLimit)
     {
-        Vtep = state.Vtep;
+        (Vtep, Log) = (state.Vtep, state.Log);
         Segments = [.. state.Segments.Values.OrderBy(static each => each.Segment.Options.Name, StringComparer.Ordinal).Select(static each => new SegmentReading(
             each, each.Counters, Labels.None.With("device", each.Segment.Options.Name).With("vni", each.Segment.Options.Vni.Value.ToString(CultureInfo.InvariantCulture))))];
         Remotes = ReadRemotes(listed, remoteLimit);
@@ -46,6 +47,9 @@ internal sealed class MetricReading
 
     /// <summary>The VTEP.</summary>
     public Vtep Vtep { get; }
+
+    /// <summary>The log of the process.</summary>
+    public StderrLogger Log { get; }
 
     /// <summary>Its segments by name.</summary>
     public IReadOnlyList<SegmentReading> Segments { get; }

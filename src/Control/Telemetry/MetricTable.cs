@@ -107,6 +107,8 @@ internal static class MetricTable
         // Not precise: that would stop the workers to look at what each has left.
         Count("sleeve.gc.allocated", "By", "", "Bytes handed out to all threads, in the runtime's steps.", static _ => One(GC.GetTotalAllocatedBytes(precise: false))),
         Gauge("sleeve.gc.heap", "By", "", "Bytes on the garbage-collected heap.", static _ => One(GC.GetTotalMemory(forceFullCollection: false))),
+        Count("sleeve.log.lines", "{line}", "level", "Lines logged.", static reading => reading.Log.Lines.Select(static each => (each.Lines, Labels.None.With("level", each.Level)))),
+        Count("sleeve.log.left_out", "{line}", "", "Lines left out of the log because there were too many of one event.", static reading => One(reading.Log.LeftOut)),
         new MetricDefinition<double>("process.cpu", MetricKind.Counter, "s", "mode", "CPU time of all threads, user and system.", static _ => Times(ProcessReading.CpuSeconds, Labels.None)),
         Gauge("process.resident_memory", "By", "", "Memory of the process that is in RAM.", static _ => One(ProcessReading.ResidentBytes)),
         new MetricDefinition<double>("process.start_time", MetricKind.Gauge, "s", "", "When the process started, since 1970.", static _ => [(ProcessReading.StartSeconds, Labels.None)]),

@@ -1,4 +1,5 @@
 using Sleeve.Control.Host;
+using Sleeve.Control.Logging;
 using Sleeve.DataPlane.Wire;
 
 namespace Sleeve.Control.Up;

@@ -35,6 +35,7 @@ internal sealed class OverlayDevice : IDisposable
     private readonly string _name;
     private readonly List<TapDevice> _queues = [];
     private readonly List<string> _mended = [];
+    private readonly List<string> _left = [];
     private volatile bool _isGone;
     private bool _isNew;
 
@@ -62,6 +63,9 @@ internal sealed class OverlayDevice : IDisposable
     /// <summary>What was different about a TAP that was there already, and is now as it was asked for; one phrase each.</summary>
     public IReadOnlyList<string> Mended => _mended;
 
+    /// <summary>What could not be set on a TAP that was found, without being asked for in so many words; one phrase each, with what to type.</summary>
+    public IReadOnlyList<string> Left => _left;
+
     /// <summary>Makes or adopts the TAP of a segment and configures it, all but setting it up.</summary>
     /// <param name="host">The configuration of the namespace that the TAP is in; stays the caller's, who keeps it until this is disposed.</param>
     /// <param name="where">That namespace; null for the current one.</param>
@@ -69,12 +73,14 @@ internal sealed class OverlayDevice : IDisposable
     /// <param name="queues">Queues to open, at least 1; an existing TAP that was made with one has one.</param>
     /// <param name="mtu">The MTU to set.</param>
     /// <param name="life">Whether it outlives the process.</param>
+    /// <param name="passed">Open queues of the run before, in their order; taken over, or closed. May be empty.</param>
     /// <exception cref="HostException">It cannot be done; nothing is left changed.</exception>
-    public static OverlayDevice Make(RouteNetlink host, NetworkNamespace? where, UpSegment segment, int queues, int mtu, DeviceLife life)
+    public static OverlayDevice Make(RouteNetlink host, NetworkNamespace? where, UpSegment segment, int queues, int mtu, DeviceLife life, IReadOnlyList<FileDescriptor> passed)
     {
         var device = new OverlayDevice(host, segment.Segment.Name);
         try
         {
+            device.TakeOver(passed, queues);
             device.Open(where, segment.TapDescriptor, queues);
             device.Configure(segment, mtu);
             if (life == DeviceLife.Kept) device.Keep();
@@ -100,8 +106,7 @@ internal sealed class OverlayDevice : IDisposable
     public void SetUp()
     {
         if (Link.IsUp) return;
-        _host.SetUp(Link.Index, up: true);
-        Undo(() => _host.SetUp(Link.Index, up: false));
+        if (TryAsOrdinaryUser(() => _host.SetUp(Link.Index, up: true), $"it is down: ip link set {_name} up")) Undo(() => _host.SetUp(Link.Index, up: false));
     }
 
     // In this order: one that is persistent always says whose it is.
@@ -170,6 +175,28 @@ internal sealed class OverlayDevice : IDisposable
     /// <summary>Tells that the interface is gone, so that there is nothing left to undo on it.</summary>
     public void MarkGone() => _isGone = true;
 
+    // With what is queued in them. Something else under that name is not taken for it.
+    private void TakeOver(IReadOnlyList<FileDescriptor> passed, int queues)
+    {
+        foreach (var descriptor in passed)
+        {
+            try
+            {
+                if (_queues.Count < queues && TapDevice.Identify(descriptor.Number).Name == _name) _queues.Add(TapDevice.FromDescriptor(descriptor));
+                else descriptor.Dispose();
+            }
+            catch (Exception failure) when (failure is ErrnoException or NotSupportedException)
+            {
+                descriptor.Dispose();
+            }
+        }
+
+        if (_queues.Count == 0 || _host.FindLink(_name) is not null) return;
+        // Moved to another namespace meanwhile.
+        foreach (var queue in _queues) queue.Dispose();
+        _queues.Clear();
+    }
+
     private void Open(NetworkNamespace? where, int? descriptor, int queues)
     {
         var existing = _host.FindLink(_name);
@@ -182,11 +209,11 @@ internal sealed class OverlayDevice : IDisposable
         }
 
         // Anybody may open another queue of a multi-queue TAP, and would then take part of its frames.
-        if (existing?.Tun is { IsMultiQueue: true, QueueCount: > 0 }) throw InUse();
+        if (existing?.Tun is { IsMultiQueue: true, QueueCount: var open } && open > _queues.Count) throw InUse();
         try
         {
             var multiQueue = existing?.Tun?.IsMultiQueue ?? queues > 1;
-            for (var i = 0; i < (multiQueue ? queues : 1); i++)
+            for (var i = _queues.Count; i < (multiQueue ? queues : 1); i++)
                 _queues.Add(TapDevice.Open(_name, multiQueue, where));
         }
         catch (ErrnoException failure)
@@ -236,17 +263,20 @@ internal sealed class OverlayDevice : IDisposable
             throw new HostException($"{_name} has the IPv6 address {lost}, which an MTU of {mtu} would remove; it must be at least {LeastIPv6Mtu} (--mtu sets it)");
         if (mtu != before.Mtu)
         {
-            _host.SetMtu(before.Index, mtu);
-            Tell($"MTU {before.Mtu} changed to {mtu}");
-            Undo(() => _host.SetMtu(before.Index, before.Mtu));
+            if (options.Mtu is not null) _host.SetMtu(before.Index, mtu);
+            if (options.Mtu is not null || TryAsOrdinaryUser(() => _host.SetMtu(before.Index, mtu), $"its MTU stays {before.Mtu}: ip link set {_name} mtu {mtu}"))
+            {
+                Tell($"MTU {before.Mtu} changed to {mtu}");
+                Undo(() => _host.SetMtu(before.Index, before.Mtu));
+            }
         }
 
         // A super-frame that fits one send costs half of one that does not; a kernel without the attribute just keeps its own limit.
         var superFrame = Math.Min(Vtep.SuperFrameLimit(mtu), before.GsoMaxSize);
         if (superFrame < before.GsoMaxSize)
         {
-            _host.SetGsoMaxSize(before.Index, superFrame, superFrame);
-            Undo(() => _host.SetGsoMaxSize(before.Index, before.GsoMaxSize, before.GsoIPv4MaxSize));
+            if (TryAsOrdinaryUser(() => _host.SetGsoMaxSize(before.Index, superFrame, superFrame), $"its gso_max_size stays {before.GsoMaxSize}: ip link set {_name} gso_max_size {superFrame} gso_ipv4_max_size {superFrame}"))
+                Undo(() => _host.SetGsoMaxSize(before.Index, before.GsoMaxSize, before.GsoIPv4MaxSize));
         }
 
         if (options.Bridge is { } name)
@@ -277,6 +307,21 @@ internal sealed class OverlayDevice : IDisposable
         .Where(held => held.LinkIndex == index && held.Prefix.Address is { IsIPv4: false, IsIPv6LinkLocal: false })
         .Select(static held => (AddressPrefix?)held.Prefix).FirstOrDefault();
 
+    // A TAP that root made for this user can be used without any capability, but not be changed.
+    private bool TryAsOrdinaryUser(Action change, string left)
+    {
+        try
+        {
+            change();
+            return true;
+        }
+        catch (HostException refused) when (refused.Errno == LibC.EPERM && !IsMade)
+        {
+            if (!_left.Contains(left)) _left.Add(left);
+            return false;
+        }
+    }
+
     // Of an interface that was just made everything is new.
     private void Tell(string difference)
     {
@@ -290,7 +335,7 @@ internal sealed class OverlayDevice : IDisposable
     private string Explain(ErrnoException failure) => failure switch
     {
         { Call: nameof(LibC.open) } => ExplainTun(failure.Errno),
-        { Errno: LibC.EPERM } => $"cannot make {_name}: CAP_NET_ADMIN is missing: run as root, or in a user namespace of its own (unshare -Urn)",
+        { Errno: LibC.EPERM } => $"cannot make {_name}: CAP_NET_ADMIN is missing: run as root, or in a user namespace of its own (unshare -Urn); or have root make it for this user: ip tuntap add {_name} mode tap multi_queue vnet_hdr user NAME",
         { Errno: LibC.EBUSY } => $"{_name} is in use: another process has this TAP open; stop it or choose another name",
         { Errno: LibC.EINVAL } => $"cannot open {_name}: the kernel refuses the name, or the TAP cannot take another queue",
         _ => $"cannot open {_name}: {ErrnoException.Describe(failure.Errno)}",

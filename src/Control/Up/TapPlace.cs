@@ -45,9 +45,9 @@ internal sealed class TapPlace : IDisposable
 
     /// <summary>Makes or adopts a TAP here; it is the caller's, who takes it out (<see cref="Forget"/>) before it is closed.</summary>
     /// <inheritdoc cref="OverlayDevice.Make"/>
-    public OverlayDevice Make(UpSegment segment, int queues, int mtu, DeviceLife life)
+    public OverlayDevice Make(UpSegment segment, int queues, int mtu, DeviceLife life, IReadOnlyList<FileDescriptor> passed)
     {
-        var device = OverlayDevice.Make(Host, _namespace, segment, queues, mtu, life);
+        var device = OverlayDevice.Make(Host, _namespace, segment, queues, mtu, life, passed);
         _devices[device.Link.Index] = device;
         return device;
     }

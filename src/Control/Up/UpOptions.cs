@@ -24,6 +24,9 @@ internal sealed record UpOptions
     /// <summary>How path MTUs are kept.</summary>
     public PathMtuOptions PathMtu { get; init; } = new();
 
+    /// <summary>Ordinary user to run as once what takes root is prepared; null for whoever started it.</summary>
+    public string? User { get; init; }
+
     /// <summary>Unix socket for commands; null for /run/sleeve/DEV.sock.</summary>
     public string? Socket { get; init; }
 

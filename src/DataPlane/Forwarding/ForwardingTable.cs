@@ -340,7 +340,6 @@ public sealed partial class ForwardingTable
     public int AgeOut(long nowMilliseconds)
     {
         var oldest = nowMilliseconds - _options.AgeingMilliseconds;
-        var limit = _options.AgeingMilliseconds;
         var removed = 0;
         for (int from = 0, length = int.MaxValue; from < length; from += SweepSlots)
         {
@@ -354,7 +353,7 @@ public sealed partial class ForwardingTable
                     var number = _slots[i].Number;
                     if (number != 0 && _lists.KindOf(number) == EntryKind.Dynamic)
                     {
-                        if (IdleAt(_slots, i, nowMilliseconds) >= limit)
+                        if (IdleAt(_slots, i, nowMilliseconds) >= _options.AgeingMilliseconds)
                         {
                             _events.Publish(EventKind.Aged, nowMilliseconds, _slots[i].Mac, remote: _lists.ListOf(number).First!.Address.Address);
                             Remove(i);
@@ -424,8 +423,7 @@ public sealed partial class ForwardingTable
         var before = DestinationsOf(mac, out var kindBefore);
         if (before.Remotes.IsEmpty && Count >= _options.EntryLimit) return TableResult.Full;
         if (!destinations.Remotes.IsEmpty && !_lists.HasRoomFor(destinations, kind)) return TableResult.Full;
-        Reconfigure(
-            kindBefore == EntryKind.Dynamic ? [] : before.Remotes.AsSpan(), kind == EntryKind.Dynamic ? [] : destinations.Remotes.AsSpan(), nowMilliseconds);
+        Reconfigure(kindBefore == EntryKind.Dynamic ? [] : before.Remotes.AsSpan(), kind == EntryKind.Dynamic ? [] : destinations.Remotes.AsSpan(), nowMilliseconds);
         foreach (var remote in destinations.Remotes) remote.LastUsedMilliseconds = nowMilliseconds;
         if (kind != EntryKind.Dynamic || (kindBefore != EntryKind.Dynamic && !before.Remotes.IsEmpty)) OnConfigured?.Invoke(mac);
         TableEvents.PublishChange(_events, mac, kind, before, destinations, nowMilliseconds);

@@ -11,8 +11,7 @@ public sealed unsafe class EventPoll : IDisposable
     private const int WakeTag = -1;
     private const int MaxEvents = 64;
 
-    // struct epoll_event { uint32_t events; uint64_t data } is packed on x86-64 only.
-    private static readonly int DataOffset = RuntimeInformation.ProcessArchitecture == Architecture.X64 ? 4 : 8;
+    private static readonly int DataOffset = DataOffsetOn(RuntimeInformation.ProcessArchitecture);
     private static readonly int EventSize = DataOffset + 8;
 
     private readonly FileDescriptor _epoll;
@@ -31,6 +30,9 @@ public sealed unsafe class EventPoll : IDisposable
 
     /// <summary>Bytes of the kernel's struct epoll_event on this architecture; for the test that asks the C compiler.</summary>
     public static int NativeEventSize => EventSize;
+
+    /// <summary>Where the data of struct epoll_event { uint32_t events; uint64_t data } begins, which is packed on x86-64 only.</summary>
+    public static int DataOffsetOn(Architecture architecture) => architecture == Architecture.X64 ? 4 : 8;
 
     /// <summary>Watches a descriptor for input.</summary>
     /// <param name="fd">An open descriptor.</param>

@@ -43,8 +43,11 @@ public static unsafe partial class LibC
     public const int BPF_PROG_LOAD = 5;
     public const uint BPF_PROG_TYPE_SOCKET_FILTER = 1;
 
+    /// <summary>asm/unistd.h of this machine.</summary>
+    public static readonly nint SYS_bpf = NumberOfBpf(RuntimeInformation.ProcessArchitecture);
+
     /// <summary>asm/unistd.h: 321 on x86-64, 280 where the generic table is used (arm64, riscv64, loongarch64).</summary>
-    public static readonly nint SYS_bpf = RuntimeInformation.ProcessArchitecture == Architecture.X64 ? 321 : 280;
+    public static nint NumberOfBpf(Architecture architecture) => architecture == Architecture.X64 ? 321 : 280;
 
     /// <summary>The kernel's own entry; variadic in C, which on the 64-bit Linux ABIs passes integers as a fixed signature does.</summary>
     [LibraryImport(libc, SetLastError = true)]

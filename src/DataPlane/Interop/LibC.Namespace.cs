@@ -9,6 +9,7 @@ public static unsafe partial class LibC
     public const int CLONE_NEWNET = 0x40000000;
     public const uint NS_GET_USERNS = 0xb701;
     public const uint NS_GET_NSTYPE = 0xb703;
+    public const uint NS_GET_OWNER_UID = 0xb704;
 
     [LibraryImport(libc, SetLastError = true)]
     public static partial int setns(int fd, int nstype);

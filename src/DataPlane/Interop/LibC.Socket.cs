@@ -14,6 +14,7 @@ public static unsafe partial class LibC
     public const int SOCK_CLOEXEC = 0x80000;
 
     public const int SOL_SOCKET = 1;
+    public const int SO_TYPE = 3;
     public const int SCM_RIGHTS = 1;
     public const int SO_SNDBUF = 7;
     public const int SO_RCVBUF = 8;

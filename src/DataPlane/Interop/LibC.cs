@@ -51,6 +51,8 @@ public static unsafe partial class LibC
     public const int O_NONBLOCK = 0x800;
     public const int O_CLOEXEC = 0x80000;
     public const int F_DUPFD = 0;
+    public const int F_SETFD = 2;
+    public const int FD_CLOEXEC = 1;
     public const int F_GETFL = 3;
     public const int F_SETFL = 4;
 
@@ -84,6 +86,13 @@ public static unsafe partial class LibC
     public static partial int ioctl(int fd, nuint request, void* argp);
 
     // sys/stat.h
+    public const int AT_SYMLINK_NOFOLLOW = 0x100;
+    public const uint STATX_UID = 0x8;
+
+    /// <summary>struct statx is the same everywhere, unlike struct stat.</summary>
+    [LibraryImport(libc, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int statx(int dirfd, string pathname, int flags, uint mask, void* statxbuf);
+
     [LibraryImport(libc)]
     public static partial uint umask(uint mask);
 

@@ -54,9 +54,18 @@ public sealed unsafe class NetworkNamespace : IDisposable
     {
         ArgumentException.ThrowIfNullOrEmpty(text);
         if (text.Contains('/', StringComparison.Ordinal)) return OpenPath(text);
-        var isNumber = int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var process);
-        return isNumber && !NameFolders.Any(folder => File.Exists($"{folder}/{text}")) ? OpenProcess(process) : OpenName(text);
+        return IsProcess(text, out var process) ? OpenProcess(process) : OpenName(text);
     }
+
+    /// <summary>Whether what an operator names is found by way of a process, which takes the right to look into it.</summary>
+    public static bool IsProcess(string text)
+    {
+        ArgumentNullException.ThrowIfNull(text);
+        return text.StartsWith("/proc/", StringComparison.Ordinal) || IsProcess(text, out _);
+    }
+
+    private static bool IsProcess(string text, out int process) =>
+        int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out process) && !NameFolders.Any(folder => File.Exists($"{folder}/{text}"));
 
     /// <summary>Opens a namespace that `ip netns add` made.</summary>
     /// <exception cref="NetworkNamespaceException">There is none of that name, or no permission.</exception>
@@ -144,6 +153,17 @@ public sealed unsafe class NetworkNamespace : IDisposable
 
         _agent = new NamespaceAgent(this, user, program);
         return true;
+    }
+
+    /// <summary>The user who owns the user namespace that this belongs to; null if that is our own, or not below it.</summary>
+    public uint? OwnerId
+    {
+        get
+        {
+            using var user = new FileDescriptor(LibC.ioctl(Descriptor, LibC.NS_GET_USERNS, null));
+            uint owner;
+            return user.IsInvalid || IsOwn(user) || LibC.ioctl(user.Number, LibC.NS_GET_OWNER_UID, &owner) < 0 ? null : owner;
+        }
     }
 
     private bool CanEnter()

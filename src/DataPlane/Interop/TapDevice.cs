@@ -89,6 +89,10 @@ public sealed unsafe class TapDevice : IDisposable
         return new TapIdentity(Marshal.PtrToStringUTF8((nint)request.ifr_name)!, (ushort)request.ifr_flags);
     }
 
+    /// <inheritdoc cref="FromDescriptor(int)"/>
+    /// <param name="descriptor">Closed by this object, also if it is something else.</param>
+    public static TapDevice FromDescriptor(FileDescriptor descriptor) => Adopt(descriptor);
+
     private static TapDevice Adopt(FileDescriptor fd)
     {
         try

@@ -22,6 +22,31 @@ public sealed unsafe class UnderlaySocket : IDisposable
         if (isIPv6) Set(LibC.IPPROTO_IPV6, LibC.IPV6_V6ONLY, 1);
     }
 
+    private UnderlaySocket(FileDescriptor fd, bool isIPv6)
+    {
+        IsIPv6 = isIPv6;
+        _fd = fd;
+    }
+
+    /// <summary>Takes over an open socket, with what is queued in it.</summary>
+    /// <param name="fd">Closed by this object, or at once if it is something else.</param>
+    /// <param name="isIPv6">The family it must have.</param>
+    /// <param name="port">The port it must be bound to.</param>
+    /// <returns>Null if it is something else.</returns>
+    public static UnderlaySocket? TryAdopt(FileDescriptor fd, bool isIPv6, ushort port)
+    {
+        ArgumentNullException.ThrowIfNull(fd);
+        var storage = stackalloc byte[SocketAddressLayout.Size];
+        uint length = SocketAddressLayout.Size;
+        int kind = 0;
+        uint kindLength = sizeof(int);
+        var isOurs = LibC.getsockname(fd.Number, storage, &length) == 0 && *(ushort*)storage == (isIPv6 ? LibC.AF_INET6 : LibC.AF_INET) && SocketAddressLayout.Port(storage) == port
+            && LibC.getsockopt(fd.Number, LibC.SOL_SOCKET, LibC.SO_TYPE, &kind, &kindLength) == 0 && kind == LibC.SOCK_DGRAM;
+        if (isOurs) return new UnderlaySocket(fd, isIPv6);
+        fd.Dispose();
+        return null;
+    }
+
     /// <summary>The address family.</summary>
     public bool IsIPv6 { get; }
 

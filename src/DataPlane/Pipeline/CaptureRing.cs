@@ -68,7 +68,8 @@ public sealed class CaptureRing
     private const int Skip = -1;
     private const int OuterRoom = 48;
 
-    private readonly byte[] _bytes = GC.AllocateUninitializedArray<byte>(Size, pinned: true);
+    private readonly byte[] _bytes;
+    private readonly int _size;
     private readonly Func<long> _clock;
     private readonly uint? _only;
     private readonly int _snapLength;
@@ -89,8 +90,11 @@ public sealed class CaptureRing
     /// <param name="snapLength">Bytes of each packet that are kept.</param>
     /// <param name="local">Our own address for made-up headers.</param>
     /// <param name="port">Our own UDP port for them.</param>
-    public CaptureRing(Func<long> clock, uint? only, int snapLength, InternetAddress local, ushort port)
+    /// <param name="size">Its bytes, a multiple of 8.</param>
+    public CaptureRing(Func<long> clock, uint? only, int snapLength, InternetAddress local, ushort port, int size = Size)
     {
+        _bytes = GC.AllocateUninitializedArray<byte>(size, pinned: true);
+        _size = size;
         _clock = clock;
         _only = only;
         _snapLength = snapLength;
@@ -194,10 +198,10 @@ public sealed class CaptureRing
         if (_only is { } only && only != vni) return false;
         var kept = Math.Min(length, _snapLength);
         var size = (HeaderSize + kept + 7) & ~7;
-        var at = (int)(_head % Size);
+        var at = (int)(_head % _size);
         // A record stands in one piece; what is left at the end is passed over.
-        var passed = at + size > Size ? Size - at : 0;
-        if (_head + passed + size - Volatile.Read(ref _read) > Size)
+        var passed = at + size > _size ? _size - at : 0;
+        if (_head + passed + size - Volatile.Read(ref _read) > _size)
         {
             Volatile.Write(ref _lost, _lost + 1);
             return false;
@@ -238,7 +242,7 @@ public sealed class CaptureRing
         packet = default;
         while (_read != Volatile.Read(ref _written))
         {
-            var at = (int)(_read % Size);
+            var at = (int)(_read % _size);
             var size = BinaryPrimitives.ReadInt32LittleEndian(_bytes.AsSpan(at));
             if (size != Skip)
             {
@@ -246,7 +250,7 @@ public sealed class CaptureRing
                 return true;
             }
 
-            Volatile.Write(ref _read, _read + Size - at);
+            Volatile.Write(ref _read, _read + _size - at);
         }
 
         return false;
@@ -255,7 +259,7 @@ public sealed class CaptureRing
     /// <summary>Gives the bytes of the packet that was read back.</summary>
     public void Free()
     {
-        var at = (int)(_read % Size);
+        var at = (int)(_read % _size);
         Volatile.Write(ref _read, _read + BinaryPrimitives.ReadInt32LittleEndian(_bytes.AsSpan(at)));
     }
 }

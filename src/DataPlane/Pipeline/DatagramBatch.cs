@@ -142,6 +142,19 @@ public sealed class DatagramBatch
         return true;
     }
 
+    /// <summary>Adds a datagram that is whole as it stands, its header included.</summary>
+    /// <returns>False if the batch is full: send it first.</returns>
+    internal bool TryAddWhole(in Frame datagram, Remote remote, uint flowHash, OuterClass outer)
+    {
+        if (!HasRoom(slices: 1, arena: 0)) return false;
+        _slices[_sliceCount] = new SlabSlice(datagram.Offset, datagram.Length);
+        _datagrams[Count++] = new Datagram
+        {
+            FirstSlice = _sliceCount++, SlicesEach = 1, Count = 1, LengthEach = datagram.Length, Length = datagram.Length, FlowHash = flowHash, Outer = outer, Remote = remote,
+        };
+        return true;
+    }
+
     /// <summary>Adds a super-frame for a remote, and keeps room for its segments: headers written anew, payload in place.</summary>
     /// <returns>False if the batch is full: send it first.</returns>
     internal bool TryAdd(in Frame frame, in SegmentPlan plan, Remote remote, uint flowHash, OuterClass outer = default)

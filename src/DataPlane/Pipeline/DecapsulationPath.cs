@@ -34,6 +34,9 @@ public sealed class DecapsulationPath
     private readonly bool _isOnTrial;
     private CaptureRing? _capture;
 
+    // Whether the datagram under way came together with others (UDP_GRO).
+    private bool _isCoalesced;
+
     // The batch under way: its clock, and the segment of the datagram before.
     private long _nowMilliseconds;
     private SegmentPort? _port;
@@ -63,6 +66,9 @@ public sealed class DecapsulationPath
 
     /// <summary>Datagrams that no segment could be found for: Truncated, NoVniFlag and UnknownVni; the rest is counted per segment.</summary>
     public Counters Unassigned { get; } = new();
+
+    /// <summary>Takes what has no VNI and is an echo message; null: there is none who does.</summary>
+    public EchoPort? Echo { get; init; }
 
     /// <summary>Bytes of all datagrams taken so far.</summary>
     internal long BytesTaken { get; private set; }
@@ -97,6 +103,7 @@ public sealed class DecapsulationPath
             BytesTaken += message.Length;
             var isWhole = message.DatagramLength != 0 && IsUdpSuperFrame(message);
             var each = message.DatagramLength == 0 || isWhole ? message.Length : message.DatagramLength;
+            _isCoalesced = message.DatagramLength != 0 && !isWhole;
             if (!isWhole) message.DatagramLength = 0;
             var left = message.Length;
             for (var offset = message.Offset; ; offset += each)
@@ -113,6 +120,7 @@ public sealed class DecapsulationPath
 
         EndRun();
         _tally.Flush();
+        Echo?.Flush();
         _port = null;
         return _frames.Count;
     }
@@ -165,7 +173,7 @@ public sealed class DecapsulationPath
 
         if (!header.HasVni)
         {
-            CountUnassigned(DropReason.NoVniFlag);
+            if (TakeWithoutVni(frame, length) is { } ignored) CountUnassigned(ignored);
             return;
         }
 
@@ -179,6 +187,14 @@ public sealed class DecapsulationPath
         var dropped = Take(_port, ref frame, header, out var sender);
         if (sender is not null) _tally.CountReceived(sender, length);
         if (dropped is { } reason) _port.Counters.DropIn(reason);
+    }
+
+    private DropReason? TakeWithoutVni(in Frame frame, int length)
+    {
+        var datagram = _frames.Slab.Slice(frame.Offset - VxlanHeader.Size, length);
+        if (Echo is null || !EchoMessage.TryParse(datagram, out var message)) return DropReason.NoVniFlag;
+        var segment = Volatile.Read(ref _ports).TryGetValue(message.Vni.Value, out var port) ? port.Segment : null;
+        return Echo.Take(datagram, frame.Sender, frame.OuterTypeOfService, _isCoalesced, segment, message, _nowMilliseconds);
     }
 
     // The merger compares frames as they will be delivered, so the outer mark must be in this one already. Twice does no harm.

@@ -95,6 +95,9 @@ public enum DropReason
 
     /// <summary>The strict proxy consumed what it could not answer.</summary>
     Unanswered,
+
+    /// <summary>An echo request (<see cref="Wire.EchoMessage"/>) of somebody who is no VTEP of its segment, or one too many, or echo is off.</summary>
+    EchoRefused,
 }
 
 /// <summary>The sentences behind <see cref="DropReason"/>.</summary>
@@ -136,6 +139,7 @@ public static class DropReasons
         DropReason.InnerVlan => "the frame has a VLAN tag (--inner-vlan pass carries those)",
         DropReason.SpanningTree => "a frame of a spanning tree (--stp pass carries those)",
         DropReason.Unanswered => "ARP or a neighbour solicitation that the strict proxy could not answer (--proxy floods those)",
+        DropReason.EchoRefused => "an echo request (sleeve doctor REMOTE) of somebody who is no VTEP of its segment, or one too many, or --echo is off",
         _ => throw new ArgumentOutOfRangeException(nameof(reason), reason, "not a drop reason"),
     };
 }

@@ -80,6 +80,7 @@ public sealed class SourcePorts : IDisposable
         var end = PartStart(index + 1);
         Span<byte> address = stackalloc byte[16];
         _options.Local.Write(address);
+        using var raised = ThreadCapabilities.Raise();
         ErrnoException? failure = null;
         for (var port = first; port < end; port++)
         {

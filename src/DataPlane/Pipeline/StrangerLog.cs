@@ -38,6 +38,15 @@ public sealed class StrangerLog
         }
     }
 
+    /// <summary>Every sender noted so far.</summary>
+    internal IReadOnlyList<(Segment Segment, InternetAddress Sender)> All
+    {
+        get
+        {
+            lock (_lock) return _strangers[.._count];
+        }
+    }
+
     /// <summary>The senders noted since the last call.</summary>
     internal IReadOnlyList<(Segment Segment, InternetAddress Sender)> TakeNew()
     {

@@ -12,6 +12,8 @@ public sealed class UdpUnderlay : IUnderlay, IDisposable
     /// <summary>What the receiving socket asks for: at 64-byte frames about 16,000 datagrams, some 50 ms of a full-rate burst.</summary>
     public const int ReceiveBufferBytes = 16 << 20;
 
+    private const int PrivilegedPorts = 1024;
+
     private readonly VtepOptions _options;
     private readonly UnderlaySocket _receiver;
     private readonly SourcePorts _senders;
@@ -40,7 +42,8 @@ public sealed class UdpUnderlay : IUnderlay, IDisposable
         ArgumentNullException.ThrowIfNull(options);
         _clock = clock;
         _options = options;
-        _receiver = new UnderlaySocket(!options.Local.IsIPv4);
+        var passed = options.TakeReceiver(worker) is { } open ? UnderlaySocket.TryAdopt(open, !options.Local.IsIPv4, options.Port) : null;
+        _receiver = passed ?? new UnderlaySocket(!options.Local.IsIPv4);
         try
         {
             Prepare(_receiver);
@@ -58,7 +61,7 @@ public sealed class UdpUnderlay : IUnderlay, IDisposable
             any.Clear();
             // Another process must find the port taken, and so must we if it is another's: the first socket is bound alone, before it shares.
             if (worker > 0) _receiver.Set(LibC.SOL_SOCKET, LibC.SO_REUSEPORT, 1);
-            var errno = _receiver.TryBind(any[..options.Local.Size], options.Port);
+            var errno = passed is not null ? 0 : _receiver.TryBind(any[..options.Local.Size], options.Port);
             if (errno != 0) throw new ErrnoException(errno, nameof(LibC.bind), $"UDP port {options.Port}");
             if (workers > 1) _receiver.Set(LibC.SOL_SOCKET, LibC.SO_REUSEPORT, 1);
             _senders = new SourcePorts(options, worker, workers);
@@ -122,6 +125,17 @@ public sealed class UdpUnderlay : IUnderlay, IDisposable
         if (probe.TryFindSource(address[..group.Size], _options.Port, found) != 0) return default;
         return group.IsIPv4 ? InternetAddress.ReadIPv4(found) : InternetAddress.ReadIPv6(found);
     }
+
+    /// <summary>
+    /// What the thread that uses it needs beyond open descriptors: to open a socket for a new flow (its buffer, a privileged port), and to watch whether
+    /// super-frames leave.
+    /// </summary>
+    internal CapabilitySet NeededCapabilities => CapabilitySet.Of(LibC.CAP_NET_ADMIN)
+        .With(_tap is not null ? CapabilitySet.Of(LibC.CAP_NET_RAW) : default)
+        .With(_options.SourcePortMin < PrivilegedPorts ? CapabilitySet.Of(LibC.CAP_NET_BIND_SERVICE) : default);
+
+    /// <summary>The receiving socket's descriptor, which stays this object's.</summary>
+    public int ReceiverDescriptor => _receiver.Descriptor;
 
     /// <summary>How super-frames and runs of datagrams reach the kernel now, and why that way. From any thread.</summary>
     public (TransmitOffload Offload, string Reason) TransmitOffload =>

@@ -116,6 +116,7 @@ internal sealed class UnderlayTap : ITunnelPort, IDisposable
     /// <inheritdoc/>
     public IDepartures? Watch(VtepAddress remote)
     {
+        using var raised = ThreadCapabilities.Raise();
         try
         {
             return new Departures(PacketSocket.WatchOutgoing(!remote.Address.IsIPv4, remote.Port, _interfaceIndex));

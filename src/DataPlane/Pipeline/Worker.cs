@@ -24,9 +24,11 @@ public sealed class Worker : IDisposable
     private readonly Thread _thread;
     private readonly Action<Exception> _onFailure;
     private readonly Spinner _spinner = new();
+    private readonly EchoPort _echo;
     private SegmentPort?[] _ports = [];
     private GroupReceiver?[] _groups = [];
     private volatile bool _stopping;
+    private bool _isDisposed;
     private long _rounds;
     private long _roundsAtLook = -1;
     private long _bytesAtSleep;
@@ -39,14 +41,16 @@ public sealed class Worker : IDisposable
     /// <param name="underlay">Its sockets; disposed with the worker.</param>
     /// <param name="hashKey">Key of the flow hash, one for the process.</param>
     /// <param name="strangers">Where unknown senders are noted.</param>
+    /// <param name="echo">What all workers share about echo messages.</param>
     /// <param name="onFailure">Told of an exception that ended the thread: our own bug or a lost descriptor.</param>
-    public Worker(int number, UdpUnderlay underlay, ulong hashKey, StrangerLog strangers, Action<Exception> onFailure)
+    public Worker(int number, UdpUnderlay underlay, ulong hashKey, StrangerLog strangers, EchoDesk echo, Action<Exception> onFailure)
     {
         ArgumentNullException.ThrowIfNull(underlay);
         _underlay = underlay;
         _onFailure = onFailure;
         _encapsulation = new EncapsulationPath(underlay, hashKey);
-        Decapsulation = new DecapsulationPath(underlay, strangers);
+        _echo = new EchoPort(underlay, echo, static () => Stopwatch.GetElapsedTime(0).Ticks * (1_000_000_000 / TimeSpan.TicksPerSecond));
+        Decapsulation = new DecapsulationPath(underlay, strangers) { Echo = _echo };
         _poll.Add(underlay.Descriptor, UnderlayTag);
         _thread = new Thread(Run) { Name = $"sleeve-worker-{number}", IsBackground = true };
     }
@@ -157,6 +161,19 @@ public sealed class Worker : IDisposable
         }
     }
 
+    /// <summary>Has it send echo requests. From any thread.</summary>
+    internal void Post(EchoOrder order)
+    {
+        _echo.Post(order);
+        _poll.Wake();
+    }
+
+    /// <summary>How often it has looked for work; goes on when it is woken, if it moves at all. From any thread.</summary>
+    internal long Rounds => Volatile.Read(ref _rounds);
+
+    /// <summary>Has it look for work once more. From any thread.</summary>
+    internal void Wake() => _poll.Wake();
+
     /// <summary>
     /// Whether the thread went on since this was asked the last time; it is woken for the next. False means that it hangs in a system call, or that the kernel ended it
     /// without a word (a BUG in the kernel kills the thread that met it). Ask once a second, from one thread.
@@ -172,6 +189,7 @@ public sealed class Worker : IDisposable
 
     private void Run()
     {
+        ThreadCapabilities.Restrict(_underlay.NeededCapabilities);
         Span<int> ready = stackalloc int[64];
         try
         {
@@ -180,6 +198,7 @@ public sealed class Worker : IDisposable
             {
                 Volatile.Write(ref _rounds, _rounds + 1);
                 var count = Await(ready);
+                if (_echo.HasOrders) _echo.SendOrders();
                 for (var round = 0; round < RoundsPerPoll && !_stopping; round++)
                     if (!RunReady(ready[..count])) break;
             }
@@ -248,14 +267,22 @@ public sealed class Worker : IDisposable
 
     private int RunGroup(int index, long now) => Volatile.Read(ref _groups)[index] is { } group ? Decapsulation.Run(group, now) : 0;
 
-    /// <summary>Stops the thread and closes the sockets; TAPs are the caller's.</summary>
-    public void Dispose()
+    /// <summary>Stops the thread; what comes in from here on waits in the kernel's queues.</summary>
+    public void Stop()
     {
         // A second time the descriptors may be somebody else's.
         if (_stopping) return;
         _stopping = true;
         _poll.Wake();
         if (_thread.IsAlive) _thread.Join();
+    }
+
+    /// <summary>Stops the thread and closes the sockets; TAPs are the caller's.</summary>
+    public void Dispose()
+    {
+        if (_isDisposed) return;
+        _isDisposed = true;
+        Stop();
         _poll.Dispose();
         _underlay.Dispose();
     }

@@ -13,10 +13,10 @@ public class CommandLineTests
     private const string StationMac = "a unicast MAC such as 02:00:00:00:00:01";
 
     [Theory]
-    [InlineData("", "sleeve: a command is missing: one of up, fdb, neigh, stats, monitor, explain, capture, config, demo, completion")]
-    [InlineData("bogus", "sleeve: bogus: unknown command; must be one of up, fdb, neigh, stats, monitor, explain, capture, config, demo, completion")]
-    [InlineData("--bogus", "sleeve: --bogus: unknown command; must be one of up, fdb, neigh, stats, monitor, explain, capture, config, demo, completion")]
-    [InlineData("@/etc/hostname", "sleeve: @/etc/hostname: unknown command; must be one of up, fdb, neigh, stats, monitor, explain, capture, config, demo, completion")]
+    [InlineData("", "sleeve: a command is missing: one of up, daemon, segment, fdb, neigh, stats, top, monitor, log, explain, capture, web, doctor, bench, config, handover, purge, demo, completion")]
+    [InlineData("bogus", "sleeve: bogus: unknown command; must be one of up, daemon, segment, fdb, neigh, stats, top, monitor, log, explain, capture, web, doctor, bench, config, handover, purge, demo, completion")]
+    [InlineData("--bogus", "sleeve: --bogus: unknown command; must be one of up, daemon, segment, fdb, neigh, stats, top, monitor, log, explain, capture, web, doctor, bench, config, handover, purge, demo, completion")]
+    [InlineData("@/etc/hostname", "sleeve: @/etc/hostname: unknown command; must be one of up, daemon, segment, fdb, neigh, stats, top, monitor, log, explain, capture, web, doctor, bench, config, handover, purge, demo, completion")]
     [InlineData("fdb", "sleeve fdb: a command is missing: one of show, add, append, replace, del, flush")]
     [InlineData("fdb list", "sleeve fdb: list: unknown command; must be one of show, add, append, replace, del, flush")]
     [InlineData("neigh", "sleeve neigh: a command is missing: one of show, add, replace, del")]
@@ -55,6 +55,12 @@ public class CommandLineTests
     [InlineData("neigh del dev vx0", "sleeve neigh del: IP: missing; it must be an IPv4 or IPv6 unicast address")]
     [InlineData("neigh del 10.0.0.1 10.0.0.2 dev vx0", "sleeve neigh del: 10.0.0.2: not expected here")]
     [InlineData("stats vx0", "sleeve stats: Unrecognized command or argument 'vx0'")]
+    [InlineData("log", "sleeve log: a command is missing: one of level")]
+    [InlineData("top --interval 0", "sleeve top: --interval 0: must be 1 to 3600 (seconds)")]
+    [InlineData("top --sort size", "sleeve top: --sort size: must be rate, frames, drops or name")]
+    [InlineData("top vx0", "sleeve top: Unrecognized command or argument 'vx0'")]
+    [InlineData("log level loud", "sleeve log level: LEVEL loud: must be error, warning, info or debug")]
+    [InlineData("log level info debug", "sleeve log level: debug: not expected here")]
     [InlineData("demo now", "sleeve demo: Unrecognized command or argument 'now'")]
     public void Bad_words_end_with_2_and_a_line_each(string words, string errors)
     {
@@ -91,7 +97,7 @@ public class CommandLineTests
     }
 
     public static TheoryData<string> Commands =>
-        ["", "up", "fdb", "fdb show", "fdb add", "fdb append", "fdb replace", "fdb del", "fdb flush", "neigh", "neigh show", "neigh add", "neigh replace", "neigh del", "stats", "demo", "completion"];
+        ["", "up", "fdb", "fdb show", "fdb add", "fdb append", "fdb replace", "fdb del", "fdb flush", "neigh", "neigh show", "neigh add", "neigh replace", "neigh del", "stats", "top", "log", "log level", "demo", "completion"];
 
     [Theory]
     [MemberData(nameof(Commands))]

@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Text;
 using Microsoft.Extensions.Logging.Abstractions;
 using Sleeve.Control.Api;
+using Sleeve.Control.Logging;
 using Sleeve.Control.Telemetry;
 using Sleeve.DataPlane;
 using Sleeve.DataPlane.Wire;
@@ -18,7 +19,7 @@ public class PrometheusTextTests
     public void What_a_process_tells_is_well_formed(bool isOpenMetrics)
     {
         using var vtep = new Vtep(new VtepOptions { Local = InternetAddress.AnyIPv4, Port = 46321, Workers = 2 }, NullLogger.Instance);
-        var state = new VtepState(vtep, static () => new Dictionary<string, Sleeve.DataPlane.Pipeline.VtepSegment>());
+        var state = new VtepState(vtep, static () => new Dictionary<string, Sleeve.DataPlane.Pipeline.VtepSegment>(), new StderrLogger("test"));
         using var text = new PrometheusText(state.Metrics);
         var read = Exposition.Parse(Write(text, isOpenMetrics), isOpenMetrics);
         Assert.Equal(0, read["sleeve_worker_sleeps_total", ("worker", "1")]);

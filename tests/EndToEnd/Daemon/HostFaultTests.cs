@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Net;
 using Sleeve.EndToEnd.Rig;
 using Xunit.Abstractions;
 

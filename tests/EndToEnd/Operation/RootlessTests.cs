@@ -76,7 +76,7 @@ public sealed class RootlessTests(ITestOutputHelper output) : LabTest(output)
         Assert.Contains($"commands on {one.RuntimeFolder}/sleeve/vx0.sock", vtep.Error, StringComparison.Ordinal);
         Assert.Contains("\"vx0\"", one.Sleeve("stats --json").Ok(), StringComparison.Ordinal);
         // Whoever opened things inside has gone when nothing was opened for a while.
-        Wait.Until(() => !ChildrenOf(vtep.Id).Any(), "no process is left inside", TimeSpan.FromSeconds(20));
+        Wait.Until(() => ChildrenOf(vtep.Id).Length == 0, "no process is left inside", TimeSpan.FromSeconds(20));
     }
 
     [SkippableFact]
@@ -151,5 +151,5 @@ public sealed class RootlessTests(ITestOutputHelper output) : LabTest(output)
 
     private static string Exec(OrdinaryUser user, string line) => user.Try([.. Podman, "exec", "c1", .. Command.Split(line)], TimeSpan.FromSeconds(60)).Ok();
 
-    private static IEnumerable<string> ChildrenOf(int process) => File.ReadAllText($"/proc/{process}/task/{process}/children").Split(' ', StringSplitOptions.RemoveEmptyEntries);
+    private static string[] ChildrenOf(int process) => File.ReadAllText($"/proc/{process}/task/{process}/children").Split(' ', StringSplitOptions.RemoveEmptyEntries);
 }

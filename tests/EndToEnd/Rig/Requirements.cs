@@ -16,6 +16,7 @@ public static class Requirements
         ["ethtool"] = "ethtool",
         ["nft"] = "nftables",
         ["tshark"] = "tshark",
+        ["cc"] = "gcc libc6-dev",
         ["unshare"] = "util-linux",
         ["nsenter"] = "util-linux",
         ["setpriv"] = "util-linux",
