@@ -154,6 +154,7 @@ internal sealed class Service : IAsyncDisposable
         _logger.Apply(configuration.Frontend.Log);
         SocketFile.Prepare(_options.SocketPath);
         var former = ReadFormer();
+        var passed = _passed.Count;
         _engine = Engine.Open(configuration.Engine, _logger, _passed);
         _engine.OnFault = fault => _fault.TrySetResult(fault);
         _keeper = new SegmentKeeper(_options.Words, file, configuration, _engine, _store!, _logger.Say);
@@ -161,6 +162,7 @@ internal sealed class Service : IAsyncDisposable
         _keeper.Begin(former);
         _stop.Token.ThrowIfCancellationRequested();
         _engine.Start((running, refusal) => _keeper.Fail(running.Name, refusal.Message));
+        TellPassed(passed - _passed.Count, passed);
         _passed.Dispose();
         TellHandover();
         await _keeper.Tables.SaveAsync();
@@ -180,6 +182,11 @@ internal sealed class Service : IAsyncDisposable
     {
         _links!.Follow(_keeper!.Configuration.Segments.Keys);
         _supervisor.Keep(_engine!.Descriptors);
+    }
+
+    private void TellPassed(int used, int passed)
+    {
+        if (passed > 0) _logger.Say($"{used} of {passed} descriptors of the run before are in use again, with what the kernel queued in them");
     }
 
     private void TellHandover()

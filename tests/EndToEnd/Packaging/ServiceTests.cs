@@ -96,8 +96,16 @@ public sealed partial class ServiceTests(ITestOutputHelper output) : IDisposable
         Assert.Equal(process, Show("MainPID"));
         Inside("ping -c 1 -W 5 10.1.1.2");
 
+        // What is installed takes over in the same process.
+        Inside("sleeve handover");
+        Assert.Equal(process, Show("MainPID"));
+        Assert.Contains("took over from the run before", Inside("journalctl -u sleeve -o cat"), StringComparison.Ordinal);
+        Inside("ping -c 1 -W 5 10.1.1.2");
+
+        // systemd holds what the kernel queues in.
         Inside("systemctl restart sleeve");
         Assert.NotEqual(process, Show("MainPID"));
+        Assert.Contains("descriptors of the run before are in use again", Inside("journalctl -u sleeve -o cat _PID=$(systemctl show -P MainPID sleeve)"), StringComparison.Ordinal);
         Assert.Equal(index, Inside("cat /sys/class/net/vx0/ifindex"));
         Inside("ping -c 1 -W 5 10.1.1.2");
 
@@ -120,6 +128,7 @@ public sealed partial class ServiceTests(ITestOutputHelper output) : IDisposable
 
         Inside("kill -9 $(systemctl show -P MainPID sleeve)");
         WaitForRestart(1);
+        Assert.Contains("descriptors of the run before are in use again", Inside("journalctl -u sleeve -o cat _PID=$(systemctl show -P MainPID sleeve)"), StringComparison.Ordinal);
         Inside("kill -STOP $(systemctl show -P MainPID sleeve)");
         WaitForRestart(2);
         Assert.Contains("Watchdog timeout", Inside("journalctl -o cat"), StringComparison.Ordinal);
