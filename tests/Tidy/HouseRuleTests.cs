@@ -39,6 +39,8 @@ public sealed partial class HouseRuleTests
         for (var start = 0; start < lines.Length; start++)
         {
             if (MethodStart.Match(lines[start]) is not { Success: true } match || lines[start].EndsWith("=>", StringComparison.Ordinal)) continue;
+            // A type may have parentheses too.
+            if (lines[start].Contains(" class ", StringComparison.Ordinal)) continue;
             var indent = match.Groups["indent"].Value;
             var open = Array.FindIndex(lines, start, Math.Min(12, lines.Length - start), line => line == indent + "{");
             if (open < 0 || Array.FindIndex(lines, start, open - start, line => line.TrimEnd().EndsWith(';')) >= 0) continue;

@@ -30,7 +30,7 @@ internal static class SegmentRoutes
         routes.MapGet("/v1/segments", () => Results.Json<IReadOnlyList<SegmentJson>>([.. Names(state).Select(name => Show(state, name)!)], ApiJson.Default.IReadOnlyListSegmentJson))
             .Describe("listSegments", "The segments, also those that cannot be had at the moment").Answers<IReadOnlyList<SegmentJson>>();
         routes.MapGet("/v1/segments/{dev}", (string dev) => Show(state, dev) is { } found ? Results.Json(found, ApiJson.Default.SegmentJson) : Problem.NoDevice(dev))
-            .Describe("getSegment", "A segment").Answers<SegmentJson>(404);
+            .Describe("getSegment", "A segment, its state and its settings").Answers<SegmentJson>(404);
         routes.MapPut("/v1/segments/{dev}", (string dev, JsonElement settings, HttpRequest request) => PutAsync(state, dev, settings, mustBeNew: request.Headers.IfNoneMatch == "*"))
             .WithMetadata(new BodyLimit())
             .Describe("putSegment", "Make a segment be this", "Its settings have the keys of a segment in the configuration file; what is left out is as its top says. With If-None-Match: * there must be none yet. Done twice it is as done once.")

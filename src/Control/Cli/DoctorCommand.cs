@@ -19,7 +19,7 @@ internal static class DoctorCommand
     /// <summary>Makes the command.</summary>
     public static Command Create()
     {
-        var doctor = new Command("doctor", "Say in plain words what is wrong with this host, its VTEPs, or the path to another, and what to type.") { Remote };
+        var doctor = new Command("doctor", "Say what is wrong with this host, its VTEPs, or the path to another, and what to type.") { Remote };
         Device.AddTo(doctor, isRead: true);
         doctor.WithExamples("""
             Examples:

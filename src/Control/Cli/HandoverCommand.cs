@@ -14,7 +14,7 @@ internal static class HandoverCommand
     /// <summary>Makes the command.</summary>
     public static Command Create()
     {
-        var command = new Command("handover", "Have the running daemon become the program as it is installed now; TAPs, sockets and tables go on.") { Socket.Option };
+        var command = new Command("handover", "Have the daemon become the program as it is installed now; TAPs and sockets go on.") { Socket.Option };
         command.WithExamples("""
             For upgrades: install the new files, then hand over. Frames wait in the kernel's queues meanwhile. A program that would not start is not handed over to.
 

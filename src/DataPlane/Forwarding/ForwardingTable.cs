@@ -46,7 +46,6 @@ public sealed partial class ForwardingTable
     private const int FirstCapacity = 64;
     private const int MaxRetries = 8;
     private const int SweepSlots = 1 << 16;
-
     // Less than the socket's buffer holds at full rate.
     private const int PatienceMilliseconds = 10;
 

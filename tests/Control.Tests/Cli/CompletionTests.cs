@@ -8,7 +8,7 @@ namespace Sleeve.Control.Tests.Cli;
 [Collection(ConsoleTests.Name)]
 public class CompletionTests
 {
-    private const string Verbs = "up daemon segment fdb neigh stats top monitor log explain capture config purge demo completion";
+    private const string Verbs = "up daemon segment fdb neigh stats top monitor log explain capture web doctor bench config handover purge demo completion";
 
     // The last word is the one under the cursor; a dot stands for an empty one.
     [Theory]

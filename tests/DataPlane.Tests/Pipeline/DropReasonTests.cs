@@ -45,6 +45,11 @@ public sealed class DropReasonTests
             case DropReason.NoVniFlag:
                 host.Receive(2, Craft.Vxlan(100, frame, flags: 0));
                 return;
+            case DropReason.EchoRefused:
+                var request = new byte[EchoMessage.Size];
+                new EchoMessage { Vni = Segments.OwnVni, Kind = EchoKind.Request, Nonce = 1 }.Write(request);
+                host.Receive(2, request);
+                return;
             case DropReason.ReservedBits:
                 host.Receive(2, Craft.Vxlan(100, frame, flags: 0x88));
                 return;

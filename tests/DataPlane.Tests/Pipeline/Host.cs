@@ -15,7 +15,7 @@ internal sealed class Host : IDisposable
     internal Host(Func<SegmentOptions, SegmentOptions>? change = null)
     {
         Encapsulation = new EncapsulationPath(Underlay, Key);
-        Decapsulation = new DecapsulationPath(Underlay, Strangers);
+        Decapsulation = new DecapsulationPath(Underlay, Strangers) { Echo = new EchoPort(Underlay, new EchoDesk { IsOn = false }, static () => 1) };
         Port = AddSegment(Segments.Make(change));
         Segment.DeviceMac = MacAddress.FromValue(0x0200_0000_00FF);
     }
