@@ -1,6 +1,6 @@
 using System.Collections.Immutable;
-using Sleeve.Control.Api;
 using System.Globalization;
+using Sleeve.Control.Api;
 using Sleeve.Control.Host;
 using Sleeve.Control.Logging;
 using Sleeve.Control.Up;
