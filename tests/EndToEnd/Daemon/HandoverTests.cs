@@ -14,7 +14,7 @@ public sealed class HandoverTests(ITestOutputHelper output) : DaemonTest(output)
         daemon.Run("neigh add 10.1.0.77 lladdr 02:00:00:00:00:77 dev vx1").Ok();
         daemon.Run($"segment add vx9 vni 109 remote {b.Address} address 10.9.0.1/24").Ok();
         var (mac, links, before) = (b.MacOf("vx101-b"), a.Run("ip -o link show type tun"), daemon.Segments);
-        var (sent, lost) = PingWhile(a, SleeveDaemon.PeerAddress(1), () => Assert.Equal("handed over: 3 segments\n", daemon.Run("handover").Ok().Output));
+        var (sent, lost) = PingWhile(a, SleeveDaemon.PeerAddress(1), () => Assert.Equal("handed over: 3 segments\n", daemon.Run("handover").Ok()));
         Assert.True(sent > 20 && lost == 0, $"{lost} of {sent} pings lost");
         // The same process: whoever started it did not notice. The carrier of the TAPs never went, or their flags would differ.
         Assert.False(daemon.Process.HasExited);
