@@ -27,7 +27,7 @@ public class RequestTests
             (Add, Entry("\"vni\":-1"), 400), (Add, Entry("\"state\":\"odd\""), 400), (Add, "{\"mac\":\"02:00:00:00:00:02\",\"dst\":\"224.0.0.1\"}", 400),
             (Add, "{\"mac\":\"02:00:00:00:00:02\",\"dst\":null}", 400), (Add, "\uFEFF\u0000", 400), (Add, new string('[', 1000), 400),
             (Add, Entry($"\"state\":\"{new string('a', 70_000)}\""), 413), ("PUT segments/vx0/fdb/add", "{}", 400), ("GET segments/vx0/fdb/add", null, 400), ("PATCH segments/vx0/fdb", null, 405),
-            ("GET nothing", null, 404), ("GET segments/vx0", null, 404), ("GET segments/vx9/fdb", null, 404), ("POST segments/vx9/fdb/add", Entry("\"state\":\"\""), 404),
+            ("GET nothing", null, 404), ("GET segments/vx9", null, 404), ("GET segments/vx9/fdb", null, 404), ("POST segments/vx9/fdb/add", Entry("\"state\":\"\""), 404),
             ("DELETE segments/vx0/fdb/zz", null, 400), ("DELETE segments/vx0/fdb/02:00:00:00:00:02?dst=192.0.2.2&port=abc", null, 400),
             ("POST segments/vx0/fdb/del", "{\"mac\":\"02:00:00:00:00:02\"}", 404), ("POST segments/vx0/fdb/flush?all=maybe", null, 400),
             ("POST segments/vx0/neighbours/add", "{\"dst\":\"10.0.0.1\"}", 400), ("POST segments/vx0/neighbours/add", "{\"dst\":\"10.0.0.1\",\"lladdr\":\"01:00:00:00:00:00\"}", 400),
