@@ -35,12 +35,12 @@ internal static class PathRoutes
         var busy = new SemaphoreSlim(1, 1);
         routes.MapPost("/v1/doctor/path", (HttpContext context, PathRequestJson asked) => RunAsync(context, state, busy, asked.Dev, asked.Remote,
             (talk, report, stop) => new PathTest(talk, state.Vtep, report, stop).RunAsync(), stopping))
-            .Describe("testPath", "Test the path to a VTEP; JSON lines as it goes on").Produces<PathLineJson>(200, Lines).AnswersProblems(400, 404, 409);
+            .Describe("testPath", "Test the path to a VTEP; JSON lines as it goes on").Produces<PathLineJson>(200, Lines).AnswersProblems(400, 403, 404, 409);
         routes.MapPost("/v1/bench", (HttpContext context, BenchRequestJson asked) =>
             asked.Seconds is < 1 or > MaxSeconds ? Task.FromResult(Problem.BadValue("seconds", $"{asked.Seconds}", $"1 to {MaxSeconds} (seconds)"))
             : asked.Rate is < 1 or > MaxRateMbit ? Task.FromResult(Problem.BadValue("rate", $"{asked.Rate}", $"1 to {MaxRateMbit} (Mbit/s)"))
             : RunAsync(context, state, busy, asked.Dev, asked.Remote, (talk, report, _) => new WireTest(talk, asked, report).RunAsync(), stopping))
-            .Describe("benchPath", "Measure the path to a VTEP; JSON lines as it goes on").Produces<PathLineJson>(200, Lines).AnswersProblems(400, 404, 409);
+            .Describe("benchPath", "Measure the path to a VTEP; JSON lines as it goes on").Produces<PathLineJson>(200, Lines).AnswersProblems(400, 403, 404, 409);
     }
 
     private static async Task<IResult> RunAsync(
