@@ -89,6 +89,8 @@ internal sealed class Service : IAsyncDisposable
         void OnSignal(PosixSignalContext context)
         {
             context.Cancel = true;
+            // Whoever ends it has the last word.
+            service._isHandingOver = false;
             stop.Cancel();
         }
     }

@@ -17,7 +17,7 @@ internal sealed class Supervisor : IDisposable
 
     private readonly ManagerSocket? _socket;
     private readonly int _roomForDescriptors;
-    private readonly HashSet<string> _kept = [];
+    private readonly Dictionary<string, int> _kept = [];
     private readonly Lock _turn = new();
 
     /// <summary>Finds the manager in the environment.</summary>
@@ -60,10 +60,11 @@ internal sealed class Supervisor : IDisposable
         lock (_turn)
         {
             var wanted = descriptors.Where(static each => each.Name.Length <= MaxNameLength && each.Name.All(static c => c is > ' ' and < '\x7f' and not ':')).Take(_roomForDescriptors).ToArray();
-            foreach (var gone in _kept.Except(wanted.Select(static each => each.Name)).ToArray()) Forget(gone);
+            foreach (var gone in _kept.Keys.Except(wanted.Select(static each => each.Name)).ToArray()) Forget(gone);
             foreach (var (name, descriptor) in wanted)
             {
-                if (!_kept.Add(name)) continue;
+                if (_kept.TryGetValue(name, out var known) && known == descriptor) continue;
+                _kept[name] = descriptor;
                 // What an earlier run had kept under the name is closed by now. An error on a socket is no reason to let go of it.
                 _socket.Send($"FDSTOREREMOVE=1\nFDNAME={name}");
                 _socket.Send($"FDSTORE=1\nFDPOLL=0\nFDNAME={name}", descriptor);
