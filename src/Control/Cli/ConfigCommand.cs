@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using System.Text.Json;
 using Sleeve.Control.Api;
+using Sleeve.Control.Daemon;
 using Sleeve.Control.Host;
 
 namespace Sleeve.Control.Cli;
@@ -84,6 +85,8 @@ internal static class ConfigCommand
         var up = CommandLine.CreateRoot().Parse(["up", "--config", file], new ParserConfiguration { EnablePosixBundling = false, ResponseFileTokenReplacer = null });
         var errors = UpCommand.TryRead(up, out var options);
         var segments = options?.Devices.Count ?? 0;
+        // The daemon may begin without segments, and without an address of its own.
+        if (errors.Count > 0 && CountAsDaemon(file) is { } count) (errors, segments) = ([], count);
         if (result.GetValue(Json))
         {
             var report = new ConfigReportJson(file, errors.Count == 0, segments, [.. errors.Select(error => Split(file, error))]);
@@ -99,6 +102,14 @@ internal static class ConfigCommand
         }
 
         return errors.Count == 0 ? ExitCode.Done : ExitCode.BadInput;
+    }
+
+    // Null if the daemon would not take it.
+    private static int? CountAsDaemon(string path)
+    {
+        var found = new List<string>();
+        if (Configuration.ReadFile(path, found.Add) is not { } file) return null;
+        return Configuration.Read(DaemonCommand.Create().Parse([]), file, found, [], out _)?.Segments.Count;
     }
 
     // FILE:LINE: error

@@ -72,6 +72,9 @@ internal static class UpCommand
             file = ConfigFile.Read(path, result.CommandResult.Command, NotInFile, reader.Refuse);
             if (file is null) return reader.Errors;
             reader = reader.After(file.Top);
+            // The daemon may begin with none.
+            if (file is { Segments.Count: 0 } && file.Root.Find(ConfigFile.SegmentsKey) is { Value: ConfigList { Items.Count: 0 } } none)
+                reader.Refuse($"{path}:{none.Line}: {ConfigFile.SegmentsKey}: has 0 members; must have 1 to {ConfigLimits.MaxSegments}");
         }
 
         var devices = new DeviceReader(SegmentSettings.Vni, SegmentSettings.Read).Read(result.GetValue(Devices) ?? [], reader, file);

@@ -110,9 +110,9 @@ internal sealed class ConfigFile
             return sections;
         }
 
-        if (list.Items.Count is 0 or > ConfigLimits.MaxSegments)
+        if (list.Items.Count > ConfigLimits.MaxSegments)
         {
-            errors($"{path}:{member.Line}: {SegmentsKey}: has {list.Items.Count} members; must have 1 to {ConfigLimits.MaxSegments}");
+            errors($"{path}:{member.Line}: {SegmentsKey}: has {list.Items.Count} members; must have at most {ConfigLimits.MaxSegments}");
             return sections;
         }
 

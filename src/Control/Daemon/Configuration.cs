@@ -38,7 +38,7 @@ internal sealed record Configuration(EngineOptions Engine, FrontendOptions Front
     /// <summary>Where the file is if nothing else is said.</summary>
     public const string DefaultFile = "/etc/sleeve/sleeve.yaml";
 
-    private static readonly Command Keys = CommandLine.CreateRoot().Subcommands.Single(static command => command.Name == "up");
+    private static readonly Command Keys = UpCommand.Create();
 
     /// <summary>Reads a file.</summary>
     /// <returns>Null if it cannot be read at all; <paramref name="errors"/> has the reason then.</returns>

@@ -200,6 +200,10 @@ public sealed class ConfigFileTests : IDisposable
     public void Check_tells_by_its_exit_code_and_in_JSON_too()
     {
         var good = Write(Encoding.UTF8.GetBytes(Good));
+        // What only a daemon takes is right too.
+        var empty = Write("socket-mode: 0660\nsegments: []\n"u8.ToArray());
+        var none = Outcome.OfWords("config", "check", empty);
+        Assert.Equal((ExitCode.Done, $"{empty}: right, 0 segments\n"), (none.Code, none.Output));
         var fine = Outcome.OfWords("config", "check", good);
         Assert.Equal((ExitCode.Done, $"{good}: right, 2 segments\n"), (fine.Code, fine.Output));
 
