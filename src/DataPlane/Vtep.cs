@@ -158,6 +158,9 @@ public sealed class Vtep : IDisposable
         _workers[0].Post(order);
     }
 
+    /// <summary>Sends hellos by the first worker's sockets.</summary>
+    public void Send(ReadOnlySpan<HelloOrder> hellos) => _workers[0].Post(hellos);
+
     /// <summary>The source port of a path of a run.</summary>
     public ushort EchoSourcePort(EchoRun run, byte path)
     {

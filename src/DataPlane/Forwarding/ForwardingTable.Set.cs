@@ -11,6 +11,11 @@ public readonly record struct EntryDestination(VtepAddress Address, Vni Vni, int
 
 public sealed partial class ForwardingTable
 {
+    private long _changes;
+
+    /// <summary>Counts what commands and ageing changed, so that whoever put entries here sees whether anybody else was at them since; not what was learned.</summary>
+    public long Changes => Volatile.Read(ref _changes);
+
     /// <summary>
     /// Makes an entry be just this, whatever was there: done twice it is as done once. Frames see the old destinations or the new, nothing between.
     /// </summary>
@@ -36,4 +41,6 @@ public sealed partial class ForwardingTable
             return Put(mac, kind, remotes.Count switch { 0 => ReplicationList.Empty, 1 => remotes[0].Alone, _ => new ReplicationList(remotes.ToImmutable()) }, nowMilliseconds);
         }
     }
+
+    private TableResult? Refuse(InternetAddress destination) => destination.IsIPv4 == _self.Address.IsIPv4 ? null : TableResult.WrongFamily;
 }

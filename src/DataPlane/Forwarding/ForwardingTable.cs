@@ -405,8 +405,6 @@ public sealed partial class ForwardingTable
 
     // ---- under the lock ----
 
-    private TableResult? Refuse(InternetAddress destination) => destination.IsIPv4 == _self.Address.IsIPv4 ? null : TableResult.WrongFamily;
-
     private ReplicationList DestinationsOf(MacAddress mac, out EntryKind kind)
     {
         kind = _defaultKind;
@@ -424,6 +422,7 @@ public sealed partial class ForwardingTable
         if (!destinations.Remotes.IsEmpty && !_lists.HasRoomFor(destinations, kind)) return TableResult.Full;
         Reconfigure(kindBefore == EntryKind.Dynamic ? [] : before.Remotes.AsSpan(), kind == EntryKind.Dynamic ? [] : destinations.Remotes.AsSpan(), nowMilliseconds);
         foreach (var remote in destinations.Remotes) remote.LastUsedMilliseconds = nowMilliseconds;
+        Volatile.Write(ref _changes, _changes + 1);
         if (kind != EntryKind.Dynamic || (kindBefore != EntryKind.Dynamic && !before.Remotes.IsEmpty)) OnConfigured?.Invoke(mac);
         TableEvents.PublishChange(_events, mac, kind, before, destinations, nowMilliseconds);
 

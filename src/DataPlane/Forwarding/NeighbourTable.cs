@@ -17,12 +17,16 @@ public sealed class NeighbourTable
 
     private readonly ConcurrentDictionary<InternetAddress, Neighbour> _entries = new();
     private readonly Lock _writers = new();
+    private long _changes;
 
     /// <summary>Addresses that were heard, which are answered with where there is no entry; null if nobody listens.</summary>
     public SnoopedNeighbours? Snooped { get; internal set; }
 
     /// <summary>Told the address of an entry that is added, changed or removed; must be quick.</summary>
     public Action<InternetAddress>? OnConfigured { get; set; }
+
+    /// <summary>Counts what was added, changed and removed.</summary>
+    public long Changes => Volatile.Read(ref _changes);
 
     /// <summary>Neighbours known.</summary>
     public int Count => _entries.Count;
@@ -63,6 +67,7 @@ public sealed class NeighbourTable
 
     private TableResult Changed(InternetAddress address)
     {
+        Volatile.Write(ref _changes, _changes + 1);
         OnConfigured?.Invoke(address);
         return TableResult.Done;
     }

@@ -39,7 +39,7 @@ public sealed class RemoteTable
     {
         remote = _bySender.Find(sender);
         if (remote is not null && remote.IsAdmitted) return true;
-        return _options.Admission == Admission.Any || Volatile.Read(ref _configuredVteps) == 0;
+        return _options.Admission == Admission.Any || (_options.Admission == Admission.Peers && Volatile.Read(ref _configuredVteps) == 0);
     }
 
     /// <summary>The remote to learn stations behind, made if need be; false if the table is full.</summary>

@@ -29,7 +29,7 @@ public sealed class Segment
         Events = new EventSource(events ?? new EventRing(), options.Vni, options.Name);
         Guards = new SegmentGuards(options.Guards, Events);
         HasFramePolicy = options.HasFramePolicy;
-        WatchesResolution = options.Proxy || options.NeighbourSnooping || Guards.LimitsRequests;
+        WatchesResolution = options.Proxy || options.SuppressResolution || options.NeighbourSnooping || Guards.LimitsRequests;
         Fdb = new ForwardingTable(options, Remotes, self, Events, Guards);
         if (options.NeighbourSnooping) Neighbours.Snooped = new SnoopedNeighbours(options, Neighbours, Fdb, Events);
     }
@@ -60,6 +60,9 @@ public sealed class Segment
 
     /// <summary>IP → MAC, for the ARP and ND proxy.</summary>
     public NeighbourTable Neighbours { get; } = new();
+
+    /// <summary>Who published what stands in the tables.</summary>
+    public PublishedBindings Published { get; } = new();
 
     /// <summary>The VTEPs known.</summary>
     public RemoteTable Remotes { get; }
@@ -105,6 +108,7 @@ public sealed class Segment
         }
 
         foreach (var neighbour in from.Neighbours.Snapshot()) Neighbours.Replace(neighbour);
+        Published.TakeOver(from.Published);
     }
 
     /// <summary>Tells that the TAP interface went up or down.</summary>

@@ -11,6 +11,9 @@ public enum Admission
 
     /// <summary>Anybody's, as the kernel's device does.</summary>
     Any,
+
+    /// <summary>Those of VTEPs that are configured, and nobody's as long as none is.</summary>
+    Listed,
 }
 
 /// <summary>What a segment is made with; the kernel's option names in parentheses.</summary>
@@ -67,6 +70,21 @@ public sealed record SegmentOptions
     /// <summary>Drop frames to 01:80:c2:00:00:00, both ways; the kernel's device carries them. Default false.</summary>
     public bool DropSpanningTree { get; init; }
 
+    /// <summary>
+    /// Drop unicast from the TAP that has no FDB entry, where the kernel floods it (as a bridge port with "flood off"); broadcast and multicast still go to the default
+    /// destinations. For tables that are complete. Default false.
+    /// </summary>
+    public bool SuppressUnknown { get; init; }
+
+    /// <summary>
+    /// Do not flood what resolves addresses (as a bridge port with "neigh_suppress on"): questions that the proxy cannot answer, announcements, probes for duplicates, router
+    /// solicitations, group memberships. For tables that are complete. Default false.
+    /// </summary>
+    public bool SuppressResolution { get; init; }
+
+    /// <summary>MAC of the gateway that each host of the network has for itself: frames from or to it are dropped, both ways. Null: there is none. Default null.</summary>
+    public MacAddress? GatewayMac { get; init; }
+
     /// <summary>The guard rails. Default none.</summary>
     public GuardOptions Guards { get; init; } = GuardOptions.None;
 
@@ -91,7 +109,7 @@ public sealed record SegmentOptions
     /// <summary>What the outer IP headers say (tos, ttl, df, flowlabel). Default: nothing but ECN.</summary>
     public OuterOptions Outer { get; init; } = new();
 
-    internal bool HasFramePolicy => DropTagged || DropSpanningTree;
+    internal bool HasFramePolicy => DropTagged || DropSpanningTree || GatewayMac is not null;
 
     internal int? VtepLimit => Guards.StationsPerVtep is 0 ? Math.Max(1, EntryLimit / 2) : Guards.StationsPerVtep;
 

@@ -119,6 +119,8 @@ public static unsafe partial class LibC
     public const ushort IFLA_TUN_MULTI_QUEUE = 7;
     public const ushort IFLA_TUN_NUM_QUEUES = 8;
 
+    public const ushort IFLA_BR_MCAST_SNOOPING = 23;
+
     public const ushort IFLA_VXLAN_ID = 1;
     public const ushort IFLA_VXLAN_GROUP = 2;
     public const ushort IFLA_VXLAN_LINK = 3;

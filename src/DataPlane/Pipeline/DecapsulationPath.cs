@@ -192,7 +192,9 @@ public sealed class DecapsulationPath
     private DropReason? TakeWithoutVni(in Frame frame, int length)
     {
         var datagram = _frames.Slab.Slice(frame.Offset - VxlanHeader.Size, length);
-        if (Echo is null || !EchoMessage.TryParse(datagram, out var message)) return DropReason.NoVniFlag;
+        if (Echo is null) return DropReason.NoVniFlag;
+        if (!EchoMessage.TryParse(datagram, out var message))
+            return HelloMessage.TryParse(datagram, out var hello) ? Echo.Take(hello, frame.Sender, _nowMilliseconds) : DropReason.NoVniFlag;
         var segment = Volatile.Read(ref _ports).TryGetValue(message.Vni.Value, out var port) ? port.Segment : null;
         return Echo.Take(datagram, frame.Sender, frame.OuterTypeOfService, _isCoalesced, segment, message, _nowMilliseconds);
     }

@@ -96,7 +96,16 @@ public enum DropReason
     /// <summary>The strict proxy consumed what it could not answer.</summary>
     Unanswered,
 
-    /// <summary>An echo request (<see cref="Wire.EchoMessage"/>) of somebody who is no VTEP of its segment, or one too many, or echo is off.</summary>
+    /// <summary>Unicast to a station that has no FDB entry, and the segment floods only what is for several (--flood known).</summary>
+    UnknownUnicast,
+
+    /// <summary>A question for an address that is not known, or an announcement that nobody needs, where tables are complete (--neigh-suppress).</summary>
+    ResolutionSuppressed,
+
+    /// <summary>From or to the MAC of the network's gateway, which each host has for itself.</summary>
+    GatewayMac,
+
+    /// <summary>An echo request (<see cref="Wire.EchoMessage"/>) of somebody who is no VTEP of its segment, or one too many, or echo is off; or a hello (<see cref="Wire.HelloMessage"/>) of no peer.</summary>
     EchoRefused,
 }
 
@@ -139,7 +148,10 @@ public static class DropReasons
         DropReason.InnerVlan => "the frame has a VLAN tag (--inner-vlan pass carries those)",
         DropReason.SpanningTree => "a frame of a spanning tree (--stp pass carries those)",
         DropReason.Unanswered => "ARP or a neighbour solicitation that the strict proxy could not answer (--proxy floods those)",
-        DropReason.EchoRefused => "an echo request (sleeve doctor REMOTE) of somebody who is no VTEP of its segment, or one too many, or --echo is off",
+        DropReason.UnknownUnicast => "unicast to a station that has no FDB entry (--flood all sends it to all default destinations; sleeve fdb audit compares a network's tables)",
+        DropReason.ResolutionSuppressed => "ARP, neighbour or router discovery or group membership that nobody on another host has to hear (--noneigh-suppress floods those)",
+        DropReason.GatewayMac => "from or to the gateway's MAC, which every host of the network has for itself: it stays on its host",
+        DropReason.EchoRefused => "an echo request (sleeve doctor REMOTE) of somebody who is no VTEP of its segment, or one too many, or --echo is off; or a hello of no peer",
         _ => throw new ArgumentOutOfRangeException(nameof(reason), reason, "not a drop reason"),
     };
 }

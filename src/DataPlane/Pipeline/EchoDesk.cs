@@ -24,6 +24,9 @@ public sealed class EchoDesk
     /// <summary>Whether requests are answered (--echo). Default true.</summary>
     public bool IsOn { get; init; } = true;
 
+    /// <summary>Signs of life, which are exchanged while <see cref="IsOn"/>.</summary>
+    public HelloDesk Hellos { get; } = new();
+
     /// <summary>Requests answered.</summary>
     public long Answered => Interlocked.Read(ref _answered);
 

@@ -13,7 +13,7 @@ namespace Sleeve.DataPlane.Pipeline;
 /// <param name="underlay">Where to send.</param>
 /// <param name="desk">What the workers share.</param>
 /// <param name="nanoseconds">A clock; any zero but not 0 itself.</param>
-public sealed class EchoPort(IUnderlay underlay, EchoDesk desk, Func<long> nanoseconds)
+public sealed partial class EchoPort(IUnderlay underlay, EchoDesk desk, Func<long> nanoseconds)
 {
     /// <summary>Requests of an order, and answers that wait to be sent, at most.</summary>
     public const int MaxAtOnce = FrameBatch.DefaultCapacity;
@@ -45,6 +45,7 @@ public sealed class EchoPort(IUnderlay underlay, EchoDesk desk, Func<long> nanos
     {
         Volatile.Write(ref _waiting, 0);
         while (_orders.TryDequeue(out var order)) Send(order);
+        SendHellos();
     }
 
     private void Send(EchoOrder order)

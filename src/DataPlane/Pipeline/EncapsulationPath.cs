@@ -11,7 +11,7 @@ namespace Sleeve.DataPlane.Pipeline;
 /// <item>receive: frames from the TAP into slots, headroom before each</item>
 /// <item>parse: where the inner headers stand</item>
 /// <item>ARP/ND proxy: a known neighbour is answered to the TAP, done; who asks too much is held back</item>
-/// <item>forward: FDB entry, else the replication list, as far as the flood limits let it; too long for the path to one VTEP: answered, and refused from a bridge port</item>
+/// <item>forward: FDB entry, else the replication list, as far as the flood limits let it (unicast not at all where only known stations are sent to); too long for the path to one VTEP: answered, and refused from a bridge port</item>
 /// <item>outer headers: DSCP, ECN, TTL, DF and flow label, as the frame and the options say</item>
 /// <item>encapsulate: what the host left undone is finished, a super-frame is cut by writing headers beside its payload; a VXLAN header in
 /// front; a copy per remote on one buffer</item>
@@ -73,7 +73,7 @@ public sealed class EncapsulationPath
         return _frames.Count;
     }
 
-    // True if the frame ends here: held back, answered, or consumed by a strict proxy.
+    // True if the frame ends here: held back, answered, consumed by a strict proxy, or suppressed.
     private bool Resolve(SegmentPort port, ref Frame frame, in InnerHeaders headers)
     {
         if (!_isOnTrial && !ResolutionGuard.Admits(port.Segment, _frames.Bytes(frame), headers, _nowMilliseconds))
@@ -83,10 +83,11 @@ public sealed class EncapsulationPath
         }
 
         if (!_isOnTrial) ResolutionGuard.Snoop(port.Segment, _frames.Bytes(frame), headers, isLocal: true, _nowMilliseconds);
-        if (!port.Segment.Options.Proxy) return false;
-        if (Proxy(port, ref frame, headers)) return true;
-        if (!ResolutionGuard.EndsUnanswered(port.Segment, _frames.Bytes(frame), headers, _nowMilliseconds, tells: !_isOnTrial)) return false;
-        port.Counters.DropOut(DropReason.Unanswered);
+        var options = port.Segment.Options;
+        if (options.Proxy && Proxy(port, ref frame, headers)) return true;
+        if (!options.Proxy && !options.SuppressResolution) return false;
+        if (ResolutionGuard.EndUnanswered(port.Segment, _frames.Bytes(frame), headers, _nowMilliseconds, tells: !_isOnTrial) is not { } reason) return false;
+        port.Counters.DropOut(reason);
         return true;
     }
 
@@ -206,6 +207,13 @@ public sealed class EncapsulationPath
     private ReplicationList Destinations(SegmentPort port, in Frame frame, in InnerHeaders headers, int count)
     {
         var known = port.Segment.Fdb.Find(headers.Destination);
+        if (known is null && port.Segment.Options.SuppressUnknown && !headers.Destination.IsGroup)
+        {
+            port.Counters.DropOut(DropReason.UnknownUnicast, count);
+            if (!_isOnTrial) FloodGuard.TellMiss(port.Segment, headers.Destination, _nowMilliseconds);
+            return ReplicationList.Empty;
+        }
+
         var destinations = known ?? port.Segment.Fdb.Default;
         if (destinations.Remotes.IsEmpty)
         {

@@ -3,7 +3,7 @@ using Sleeve.DataPlane.Wire;
 
 namespace Sleeve.DataPlane.Pipeline;
 
-/// <summary>Frames that a segment does not carry, whichever way they go (--inner-vlan, --stp).</summary>
+/// <summary>Frames that a segment does not carry, whichever way they go (--inner-vlan, --stp, a network's gateway).</summary>
 internal static class FramePolicy
 {
     // Bridges send their BPDUs there (IEEE 802.1D, section 7.12.6).
@@ -13,5 +13,6 @@ internal static class FramePolicy
     public static DropReason? Refuse(SegmentOptions options, in InnerHeaders headers) =>
         options.DropTagged && headers.IsTagged ? DropReason.InnerVlan
         : options.DropSpanningTree && headers.Destination == BridgeGroup ? DropReason.SpanningTree
+        : options.GatewayMac is { } gateway && (headers.Source == gateway || headers.Destination == gateway) ? DropReason.GatewayMac
         : null;
 }

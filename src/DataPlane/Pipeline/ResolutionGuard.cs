@@ -18,17 +18,19 @@ internal static class ResolutionGuard
     }
 
     /// <summary>
-    /// What becomes of a frame that the proxy did not answer: it may be told of (l3miss), and a strict proxy consumes every ARP frame and every
-    /// solicitation, as the kernel's does.
+    /// What becomes of a frame that the proxy did not answer: it may be told of (l3miss); a strict proxy consumes every ARP frame and every
+    /// solicitation, as the kernel's does; and where the tables are complete what would be flooded for nobody's good ends here.
     /// </summary>
-    /// <returns>True if it is to be dropped.</returns>
-    public static bool EndsUnanswered(Segment segment, ReadOnlySpan<byte> frame, in InnerHeaders headers, long nowMilliseconds, bool tells = true)
+    /// <returns>Why it is to be dropped; null if it goes on.</returns>
+    public static DropReason? EndUnanswered(Segment segment, ReadOnlySpan<byte> frame, in InnerHeaders headers, long nowMilliseconds, bool tells = true)
     {
         var options = segment.Options;
         // As with the kernel's proxy, what has a tag is a frame like others.
-        if (headers.IsTagged) return false;
+        if (headers.IsTagged) return null;
         if (tells && options.L3Miss && segment.Events.IsHeard) TellMiss(segment, frame, headers, nowMilliseconds);
-        return options.ProxyStrict && (headers.EtherType == EtherType.Arp || AddressResolution.IsRequest(frame, headers));
+        if (options.ProxyStrict && (headers.EtherType == EtherType.Arp || AddressResolution.IsRequest(frame, headers))) return DropReason.Unanswered;
+        // To one station it is no flood: that is asked whether it is still there.
+        return options.SuppressResolution && headers.Destination.IsGroup && AddressResolution.IsForNobodyElse(frame, headers) ? DropReason.ResolutionSuppressed : null;
     }
 
     private static void TellMiss(Segment segment, ReadOnlySpan<byte> frame, in InnerHeaders headers, long nowMilliseconds)

@@ -168,6 +168,13 @@ public sealed class Worker : IDisposable
         _poll.Wake();
     }
 
+    /// <summary>Has it send hellos. From any thread.</summary>
+    internal void Post(ReadOnlySpan<HelloOrder> hellos)
+    {
+        _echo.Post(hellos);
+        _poll.Wake();
+    }
+
     /// <summary>How often it has looked for work; goes on when it is woken, if it moves at all. From any thread.</summary>
     internal long Rounds => Volatile.Read(ref _rounds);
 

@@ -9,6 +9,9 @@ public static class IpProtocol
     /// <summary>ICMP for IPv4.</summary>
     public const byte Icmp = 1;
 
+    /// <summary>IGMP: group memberships of IPv4 (RFC 9776).</summary>
+    public const byte Igmp = 2;
+
     /// <summary>TCP.</summary>
     public const byte Tcp = 6;
 

@@ -1,6 +1,7 @@
 using Sleeve.DataPlane.Forwarding;
 using Sleeve.DataPlane.Guards;
 using Sleeve.DataPlane.Pipeline;
+using Sleeve.DataPlane.Wire;
 using Sleeve.Seams;
 
 namespace Sleeve.DataPlane.Tests.Pipeline;
@@ -18,6 +19,9 @@ internal static class GuardProvocation
         DropReason.InnerVlan => options with { DropTagged = true },
         DropReason.SpanningTree => options with { DropSpanningTree = true },
         DropReason.Unanswered => options with { Proxy = true, ProxyStrict = true },
+        DropReason.UnknownUnicast => options with { SuppressUnknown = true },
+        DropReason.ResolutionSuppressed => options with { SuppressResolution = true },
+        DropReason.GatewayMac => options with { GatewayMac = MacAddress.FromValue(Station) },
         _ => options,
     };
 
@@ -40,7 +44,10 @@ internal static class GuardProvocation
             case DropReason.SpanningTree:
                 host.Receive(2, Craft.Vxlan(100, Craft.Ethernet(0x0180_C200_0000, Station, 38, Craft.Fill(46))));
                 return true;
-            case DropReason.Unanswered:
+            case DropReason.UnknownUnicast:
+                host.Send(Craft.Ethernet(Station + 1, Station, 0x88B5, Craft.Fill(46)));
+                return true;
+            case DropReason.Unanswered or DropReason.ResolutionSuppressed or DropReason.GatewayMac:
                 host.Send(request);
                 return true;
             default:

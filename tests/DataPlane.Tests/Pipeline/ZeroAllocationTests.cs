@@ -104,6 +104,19 @@ public sealed class ZeroAllocationTests
     }
 
     [Fact]
+    public void Suppressing_allocates_nothing()
+    {
+        using var host = new Host(static options => options with
+        {
+            Proxy = true, SuppressUnknown = true, SuppressResolution = true, GatewayMac = MacAddress.FromValue(There + 9), Admission = Admission.Listed,
+        });
+        host.FloodTo(2, 3);
+        host.Tap.IsRecording = host.Underlay.IsRecording = false;
+        AssertSendAllocatesNothing(host, Tcp, WhoHas, Solicitation, Craft.Ethernet(Craft.Broadcast, There + 9, 0x88B5, Craft.Fill(46)));
+        Assert.Equal(0, host.Counters[Counter.DatagramsSent]);
+    }
+
+    [Fact]
     public void Receiving_allocates_nothing()
     {
         using var host = MakeHost(2, 3);
