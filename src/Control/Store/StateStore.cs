@@ -11,7 +11,7 @@ namespace Sleeve.Control.Store;
 /// there for good when its method returns, whatever happens to the process; after a power failure the last ones may be missing, but never half of one
 /// (write-ahead log, synchronous=NORMAL). One daemon at a time; every method from any thread, one at a time.
 /// </summary>
-internal sealed class StateStore : IDisposable
+internal sealed partial class StateStore : IDisposable
 {
     private const string FileName = "state.db";
     private const string LockName = "lock";
@@ -121,23 +121,23 @@ internal sealed class StateStore : IDisposable
         try
         {
             connection.Open();
-            if (needsNoFile) Run(connection, "PRAGMA locking_mode=EXCLUSIVE");
-            Run(connection, "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;");
-            if (Scalar(connection, "PRAGMA quick_check(1)") is not "ok") throw new SqliteException("its pages contradict each other", SQLitePCL.raw.SQLITE_CORRUPT);
-            switch ((long)Scalar(connection, "PRAGMA user_version")!)
+            if (needsNoFile) connection.Run("PRAGMA locking_mode=EXCLUSIVE");
+            connection.Run("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;");
+            if (connection.Scalar("PRAGMA quick_check(1)") is not "ok") throw new SqliteException("its pages contradict each other", SQLitePCL.raw.SQLITE_CORRUPT);
+            switch ((long)connection.Scalar("PRAGMA user_version")!)
             {
                 case 0:
                     using (var transaction = connection.BeginTransaction())
                     {
-                        Run(connection, Schema);
-                        Run(connection, string.Create(CultureInfo.InvariantCulture, $"PRAGMA user_version={SchemaVersion}"));
+                        connection.Run(Schema);
+                        connection.Run(string.Create(CultureInfo.InvariantCulture, $"PRAGMA user_version={SchemaVersion}"));
                         transaction.Commit();
                     }
 
                     break;
                 case SchemaVersion:
                     // Somebody else's database may have that number too.
-                    Run(connection, "SELECT 1 FROM setting, segment, former, filled, fdb, neighbour, learned LIMIT 0");
+                    connection.Run("SELECT 1 FROM setting, segment, former, filled, fdb, neighbour, learned LIMIT 0");
                     break;
                 case var other:
                     throw new HostException($"{path} was written by a newer sleeve (schema {other}, this one knows {SchemaVersion}): install that one, or move the file away");
@@ -248,13 +248,13 @@ internal sealed class StateStore : IDisposable
         Guard(() =>
         {
             using var transaction = _connection.BeginTransaction();
-            Execute("INSERT OR IGNORE INTO filled VALUES($segment)", ("$segment", segment));
+            _connection.Run("INSERT OR IGNORE INTO filled VALUES($segment)", ("$segment", segment));
             foreach (var (mac, destinations) in fdb)
             {
-                Execute("DELETE FROM fdb WHERE segment=$segment AND mac=$mac", ("$segment", segment), ("$mac", mac.ToString()));
+                _connection.Run("DELETE FROM fdb WHERE segment=$segment AND mac=$mac", ("$segment", segment), ("$mac", mac.ToString()));
                 foreach (var to in destinations)
                 {
-                    Execute(
+                    _connection.Run(
                         "INSERT OR REPLACE INTO fdb VALUES($segment, $mac, $dst, $port, $vni, $via, $permanent)", ("$segment", segment), ("$mac", mac.ToString()), ("$dst", to.Address.ToString()),
                         ("$port", (int)to.Port), ("$vni", (long)to.Vni), ("$via", to.Via), ("$permanent", to.IsPermanent ? 1 : 0));
                 }
@@ -262,9 +262,9 @@ internal sealed class StateStore : IDisposable
 
             foreach (var (address, neighbour) in neighbours)
             {
-                Execute("DELETE FROM neighbour WHERE segment=$segment AND dst=$dst", ("$segment", segment), ("$dst", address.ToString()));
+                _connection.Run("DELETE FROM neighbour WHERE segment=$segment AND dst=$dst", ("$segment", segment), ("$dst", address.ToString()));
                 if (neighbour is { } now)
-                    Execute("INSERT INTO neighbour VALUES($segment, $dst, $lladdr, $router)", ("$segment", segment), ("$dst", address.ToString()), ("$lladdr", now.Mac.ToString()), ("$router", now.IsRouter ? 1 : 0));
+                    _connection.Run("INSERT INTO neighbour VALUES($segment, $dst, $lladdr, $router)", ("$segment", segment), ("$dst", address.ToString()), ("$lladdr", now.Mac.ToString()), ("$router", now.IsRouter ? 1 : 0));
             }
 
             transaction.Commit();
@@ -274,7 +274,7 @@ internal sealed class StateStore : IDisposable
     {
         lock (_access)
         {
-            using var command = CommandOf(sql, parameters);
+            using var command = _connection.Prepare(sql, parameters);
             return Guarded(_connection.DataSource, () =>
             {
                 using var reader = command.ExecuteReader();
@@ -288,7 +288,7 @@ internal sealed class StateStore : IDisposable
     private void Write(string sql, params (string Name, object Value)[] parameters) => Guard(() =>
     {
         using var transaction = _connection.BeginTransaction();
-        Execute(sql, parameters);
+        _connection.Run(sql, parameters);
         transaction.Commit();
     });
 
@@ -302,34 +302,6 @@ internal sealed class StateStore : IDisposable
                 return true;
             });
         }
-    }
-
-    private void Execute(string sql, params ReadOnlySpan<(string Name, object Value)> parameters)
-    {
-        using var command = CommandOf(sql, parameters);
-        command.ExecuteNonQuery();
-    }
-
-    private SqliteCommand CommandOf(string sql, ReadOnlySpan<(string Name, object Value)> parameters)
-    {
-        var command = _connection.CreateCommand();
-        command.CommandText = sql;
-        foreach (var (name, value) in parameters) command.Parameters.AddWithValue(name, value);
-        return command;
-    }
-
-    private static void Run(SqliteConnection connection, string sql)
-    {
-        using var command = connection.CreateCommand();
-        command.CommandText = sql;
-        command.ExecuteNonQuery();
-    }
-
-    private static object? Scalar(SqliteConnection connection, string sql)
-    {
-        using var command = connection.CreateCommand();
-        command.CommandText = sql;
-        return command.ExecuteScalar();
     }
 
     /// <summary>Removes the state of a folder; one that is not there is no error.</summary>
