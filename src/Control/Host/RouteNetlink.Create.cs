@@ -60,6 +60,10 @@ internal sealed partial class RouteNetlink
     /// <returns>The new link, down.</returns>
     public LinkInfo CreateBridge(string name) => Create(name, "bridge", static _ => { });
 
+    /// <summary>Makes a bridge that leaves multicast alone, which it would else hold back from ports where nobody was heard to want it (mcast_snooping 0).</summary>
+    /// <returns>The new link, down.</returns>
+    public LinkInfo CreateQuietBridge(string name) => Create(name, "bridge", static request => request.Add(LibC.IFLA_BR_MCAST_SNOOPING, (byte)0));
+
     /// <summary>Makes a pair of veth devices.</summary>
     /// <param name="name">The end here.</param>
     /// <param name="peerName">The other end.</param>
