@@ -18,14 +18,15 @@ internal sealed class ApiClient : IDisposable
 
     /// <summary>Makes a client of one socket; connects with the first request.</summary>
     /// <param name="path">The socket, or https://HOST:PORT.</param>
+    /// <param name="wait">What the request itself says that it may take, on top of the ten seconds that any answer may.</param>
     /// <exception cref="HostException">With https://: the certificate that the environment names cannot be read.</exception>
-    public ApiClient(string path)
+    public ApiClient(string path, TimeSpan wait = default)
     {
         _path = path;
         _http = new HttpClient(ApiPlace.NewHandler(path))
         {
             BaseAddress = new Uri(ApiPlace.BaseOf(path), "/v1/"),
-            Timeout = Patience,
+            Timeout = Patience + wait,
         };
     }
 
@@ -78,6 +79,13 @@ internal sealed class ApiClient : IDisposable
         return await ReadAsync(response, answer);
     }
 
+    /// <summary>Asks for something to be so, which is answered with nothing.</summary>
+    /// <exception cref="HostException">It was refused, with the reason.</exception>
+    public async Task PutAsync<T>(string path, T body, JsonTypeInfo<T> type)
+    {
+        using var response = await SendAsync(new HttpRequestMessage(HttpMethod.Put, path) { Content = JsonContent.Create(body, type) });
+    }
+
     /// <summary>Asks for something to be as it says here.</summary>
     /// <param name="path">Of what.</param>
     /// <param name="settings">How it is to be.</param>
@@ -93,6 +101,15 @@ internal sealed class ApiClient : IDisposable
     }
 
     /// <summary>Asks for a removal.</summary>
+    /// <exception cref="HostException">It was refused, with the reason.</exception>
+    /// <returns>The answer.</returns>
+    public async Task<T> DeleteAsync<T>(string path, JsonTypeInfo<T> answer)
+    {
+        using var response = await SendAsync(new HttpRequestMessage(HttpMethod.Delete, path));
+        return await ReadAsync(response, answer);
+    }
+
+    /// <summary>Deletes a resource; one that is not there is no error.</summary>
     /// <exception cref="HostException">It was refused, with the reason.</exception>
     public async Task DeleteAsync(string path)
     {
@@ -179,11 +196,12 @@ internal sealed class ApiClient : IDisposable
         }
         catch (TaskCanceledException)
         {
-            throw new HostException($"{_path} did not answer within {Patience.TotalSeconds:0} s");
+            throw new HostException($"{_path} did not answer within {_http.Timeout.TotalSeconds:0} s");
         }
 
         if (response.Headers.TryGetValues(SegmentRoutes.UnsavedHeader, out var unsaved))
             CommandLine.Tell($"sleeve: warning: the daemon cannot save its state: {string.Join(' ', unsaved)}; what was done is lost if it ends before it can");
+        if (response.Headers.TryGetValues(NetworkRoutes.StaleHeader, out var stale)) CommandLine.Tell($"sleeve: warning: the store is away: {string.Join(' ', stale)}; this is what was known last");
         if (response.IsSuccessStatusCode) return response;
         using (response)
         {

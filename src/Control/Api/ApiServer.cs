@@ -132,7 +132,7 @@ internal sealed partial class ApiServer : IAsyncDisposable
         // What a request lacks is an answer like any other, so the reason has to get to where answers are written.
         builder.Services.Configure<RouteHandlerOptions>(static routes => routes.ThrowOnBadRequest = true);
         // Signals belong to the verb that runs the server, not to the web host.
-        builder.Services.AddSingleton<Microsoft.Extensions.Hosting.IHostLifetime, NoLifetime>();
+        builder.Services.AddSingleton<Microsoft.Extensions.Hosting.IHostLifetime, NoHostLifetime>();
         builder.WebHost.ConfigureKestrel(kestrel =>
         {
             SetLimits(kestrel.Limits);
@@ -190,11 +190,17 @@ internal sealed partial class ApiServer : IAsyncDisposable
         FdbRoutes.Map(application, state);
         RemoteRoutes.Map(application, state);
         NeighbourRoutes.Map(application, state);
+        NetworkRoutes.Map(application, state);
+        EndpointRoutes.Map(application, state);
         StatsRoutes.Map(application, state);
         DoctorRoutes.Map(application, state);
+        PeerRoutes.Map(application, state);
+        TrustRoutes.Map(application, state, application.Lifetime.ApplicationStopping);
         MetricRoutes.Map(application, state);
         LogRoutes.Map(application, state);
         TalkerRoutes.Map(application, state);
+        NameRoutes.Map(application, state);
+        AuditRoutes.Map(application, state);
         ExplainRoutes.Map(application, state);
         PathRoutes.Map(application, state, application.Lifetime.ApplicationStopping);
         CaptureRoutes.Map(application, state, application.Lifetime.ApplicationStopping);
@@ -213,12 +219,5 @@ internal sealed partial class ApiServer : IAsyncDisposable
         using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(1));
         await _application.StopAsync(patience.Token);
         await _application.DisposeAsync();
-    }
-
-    private sealed class NoLifetime : Microsoft.Extensions.Hosting.IHostLifetime
-    {
-        public Task WaitForStartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
-
-        public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
     }
 }

@@ -17,6 +17,21 @@ internal sealed record FdbEntryJson(
     /// <summary>The underlay interface that datagrams leave by; left out where the route decides.</summary>
     [JsonPropertyName("viaIf")]
     public string? ViaIf { get; init; }
+
+    /// <summary>Where it comes from: "static" (a command or the configuration), "learned", or "published" (by another host).</summary>
+    public string? Origin { get; init; }
+
+    /// <summary>The host that published it.</summary>
+    public string? Host { get; init; }
+
+    /// <summary>Its endpoint; left out of a VTEP.</summary>
+    public string? Endpoint { get; init; }
+
+    /// <summary>The version that it was published in.</summary>
+    public long? Version { get; init; }
+
+    /// <summary>Seconds since what was published stands here.</summary>
+    public long? Age { get; init; }
 }
 
 /// <summary>A neighbour, in the words of <c>ip -j neigh</c>.</summary>
@@ -27,8 +42,23 @@ internal sealed record FdbEntryJson(
 /// <param name="State">"PERMANENT"; "REACHABLE" if it was heard, "FAILED" if two stations claim it in turns.</param>
 internal sealed record NeighbourJson(string? Dst, string? Dev, string? Lladdr, bool? Router, IReadOnlyList<string>? State)
 {
-    /// <summary>Where it was heard, "local" or "remote"; left out of what an operator set.</summary>
+    /// <summary>Where it was heard, "local" or "remote"; left out of what was not heard.</summary>
     public string? Learned { get; init; }
+
+    /// <summary>Where it comes from: "static" (a command or the configuration), "snooped", or "published" (by another host).</summary>
+    public string? Origin { get; init; }
+
+    /// <summary>The host that published it.</summary>
+    public string? Host { get; init; }
+
+    /// <summary>Its endpoint.</summary>
+    public string? Endpoint { get; init; }
+
+    /// <summary>The version that it was published in.</summary>
+    public long? Version { get; init; }
+
+    /// <summary>Seconds since what was published stands here, or since it was heard.</summary>
+    public long? Age { get; init; }
 }
 
 /// <summary>How many entries a flush removed.</summary>
@@ -267,4 +297,30 @@ internal sealed record ProblemJson(string Title, int Status, string? Detail)
 [JsonSerializable(typeof(FdbDestinationJson))]
 [JsonSerializable(typeof(IReadOnlyList<RemoteAddressJson>))]
 [JsonSerializable(typeof(NeighbourValueJson))]
+[JsonSerializable(typeof(AttachJson))]
+[JsonSerializable(typeof(EndpointJson))]
+[JsonSerializable(typeof(IReadOnlyList<EndpointJson>))]
+[JsonSerializable(typeof(DetachJson))]
+[JsonSerializable(typeof(TableAuditJson))]
+[JsonSerializable(typeof(IReadOnlyList<TableAuditJson>))]
+[JsonSerializable(typeof(NetworkNamesJson))]
+[JsonSerializable(typeof(ResolvedNameJson))]
+[JsonSerializable(typeof(AuditOutcomeJson))]
+[JsonSerializable(typeof(NetworkSettingsJson))]
+[JsonSerializable(typeof(NetworkJson))]
+[JsonSerializable(typeof(IReadOnlyList<NetworkJson>))]
+[JsonSerializable(typeof(NetworkLabelsJson))]
+[JsonSerializable(typeof(IReadOnlyList<PoolJson>))]
+[JsonSerializable(typeof(ReservationJson))]
+[JsonSerializable(typeof(NetworkHostJson))]
+[JsonSerializable(typeof(PeerJson))]
+[JsonSerializable(typeof(IReadOnlyList<PeerJson>))]
+[JsonSerializable(typeof(PeerDrainJson))]
+[JsonSerializable(typeof(PeerForgottenJson))]
+[JsonSerializable(typeof(TokenRequestJson))]
+[JsonSerializable(typeof(MadeTokenJson))]
+[JsonSerializable(typeof(IReadOnlyList<TokenJson>))]
+[JsonSerializable(typeof(ClusterJoinJson))]
+[JsonSerializable(typeof(JoinLineJson))]
+[JsonSerializable(typeof(ClusterLeaveJson))]
 internal sealed partial class ApiJson : JsonSerializerContext;

@@ -21,7 +21,23 @@ internal sealed record VtepDetailsJson(
     double ClockStepSeconds,
     bool Echo = true,
     long EchoAnswered = 0,
-    long EchoRefused = 0);
+    long EchoRefused = 0)
+{
+    /// <summary>The cluster that it is in; left out by one that is in none (<c>sleeve up</c>).</summary>
+    public ClusterStateJson? Cluster { get; init; }
+}
+
+/// <summary>How a daemon stands to its cluster.</summary>
+/// <param name="Host">Name of this host there.</param>
+/// <param name="StoreFault">Why the store is not followed; left out while it is.</param>
+/// <param name="CertificateEnds">Until when this host may go in and out; left out where it has no certificate.</param>
+/// <param name="SilentNames">Networks whose names are not served here, and why.</param>
+internal sealed record ClusterStateJson(string Host, string? StoreFault, DateTimeOffset? CertificateEnds, IReadOnlyList<SilentNamesJson> SilentNames);
+
+/// <summary>A network on this host whose names are not served.</summary>
+/// <param name="Network">Its name.</param>
+/// <param name="Error">Why.</param>
+internal sealed record SilentNamesJson(string Network, string Error);
 
 /// <summary>Whether a worker moves.</summary>
 /// <param name="Worker">Its number.</param>

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
+using Sleeve.Control.Daemon;
 using Sleeve.Control.Host;
 
 namespace Sleeve.Control.Api;
@@ -51,6 +52,17 @@ internal static class DoctorRoutes
             Math.Round((DateTimeOffset.UtcNow - StartedAt - uptime).TotalSeconds, 3),
             state.Vtep.Echo.IsOn,
             state.Vtep.Echo.Answered,
-            state.Vtep.Echo.Refused);
+            state.Vtep.Echo.Refused)
+        {
+            Cluster = state.Cluster is { } cluster ? Read(cluster) : null,
+        };
+    }
+
+    private static ClusterStateJson Read(Cluster cluster)
+    {
+        var silent = new List<SilentNamesJson>();
+        foreach (var network in cluster.Local.Current.Keys)
+            if (cluster.Names?.ServerOf(network) is { IsServing: false } server) silent.Add(new SilentNamesJson(network, server.Fault ?? "not yet"));
+        return new ClusterStateJson(cluster.Host, cluster.Replica.Fault, cluster.Membership.Trust.Certificate is { } certificate ? new DateTimeOffset(certificate.NotAfter.ToUniversalTime()) : null, silent);
     }
 }

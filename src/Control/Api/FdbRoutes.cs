@@ -84,10 +84,13 @@ internal static class FdbRoutes
     private static IEnumerable<FdbEntryJson> Show(Segment segment, IReadOnlyList<ForwardingEntry> entries)
     {
         using var links = new LinkNames();
+        var now = Vtep.NowMilliseconds;
         foreach (var entry in entries)
         {
+            var ofEntry = !entry.Mac.IsZero && segment.Published.TryGet(entry, out var station) ? station : (PublishedBy?)null;
             foreach (var remote in entry.Destinations.Remotes)
             {
+                var by = entry.Mac.IsZero && remote.InterfaceIndex == 0 && remote.Vni == segment.Options.Vni && segment.Published.TryGet(remote.Address, out var vtep) ? vtep : ofEntry;
                 yield return new FdbEntryJson(
                     entry.Mac.ToString(),
                     null,
@@ -99,6 +102,11 @@ internal static class FdbRoutes
                     entry.Kind switch { EntryKind.Permanent => "permanent", EntryKind.Static => "static", _ => "" })
                 {
                     ViaIf = links.NameOf(remote.InterfaceIndex),
+                    Origin = by is not null ? "published" : entry.Kind == EntryKind.Dynamic ? "learned" : "static",
+                    Host = by?.Host,
+                    Endpoint = string.IsNullOrEmpty(by?.Endpoint) ? null : by.Value.Endpoint,
+                    Version = by?.Version,
+                    Age = by is { } published ? Math.Max(0, now - published.SinceMilliseconds) / 1000 : null,
                 };
             }
         }

@@ -21,7 +21,7 @@ internal static class NeighbourRoutes
     public static void Map(IEndpointRouteBuilder routes, VtepState state)
     {
         routes.MapGet("/v1/segments/{dev}/neighbours", (string dev) => state.TryFind(dev, out var found)
-                ? Results.Json(Show(found.Segment.Neighbours), ApiJson.Default.IReadOnlyListNeighbourJson)
+                ? Results.Json(Show(found.Segment), ApiJson.Default.IReadOnlyListNeighbourJson)
                 : Problem.NoDevice(dev))
             .Describe("listNeighbours", "The neighbours of a segment").Answers<IReadOnlyList<NeighbourJson>>(404);
         routes.MapPut("/v1/segments/{dev}/neighbours/{address}", (string dev, string address, NeighbourValueJson body) =>
@@ -45,12 +45,28 @@ internal static class NeighbourRoutes
         return isIdempotent ? Problem.Idempotent(result) : Problem.Of(result) ?? Results.NoContent();
     }
 
-    private static IReadOnlyList<NeighbourJson> Show(NeighbourTable table) =>
-    [
-        .. table.Snapshot().Select(static entry => new NeighbourJson(entry.Address.ToString(), null, entry.Mac.ToString(), entry.IsRouter ? true : null, Permanent)),
-        .. (table.Snooped?.Snapshot(Vtep.NowMilliseconds) ?? []).Select(static heard =>
-            new NeighbourJson(heard.Address.ToString(), null, heard.Mac.ToString(), null, heard.IsDuplicate ? Failed : Reachable) { Learned = heard.IsLocal ? "local" : "remote" }),
-    ];
+    private static IReadOnlyList<NeighbourJson> Show(Segment segment)
+    {
+        var now = Vtep.NowMilliseconds;
+        return
+        [
+            .. segment.Neighbours.Snapshot().Select(entry => Show(entry, segment.Published.TryGet(entry, out var by) ? by : null, now)),
+            .. (segment.Neighbours.Snooped?.Snapshot(now) ?? []).Select(static heard =>
+                new NeighbourJson(heard.Address.ToString(), null, heard.Mac.ToString(), null, heard.IsDuplicate ? Failed : Reachable)
+                {
+                    Learned = heard.IsLocal ? "local" : "remote", Origin = "snooped", Age = heard.IdleMilliseconds / 1000,
+                }),
+        ];
+    }
+
+    private static NeighbourJson Show(Neighbour entry, PublishedBy? by, long now) => new(entry.Address.ToString(), null, entry.Mac.ToString(), entry.IsRouter ? true : null, Permanent)
+    {
+        Origin = by is null ? "static" : "published",
+        Host = by?.Host,
+        Endpoint = by?.Endpoint,
+        Version = by?.Version,
+        Age = by is { } published ? Math.Max(0, now - published.SinceMilliseconds) / 1000 : null,
+    };
 
     private static IResult Change(VtepState state, string dev, NeighbourJson body, Func<NeighbourTable, Neighbour, TableResult> verb)
     {

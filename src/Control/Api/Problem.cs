@@ -17,7 +17,7 @@ internal static class Problem
 
     /// <summary>Every type, without its prefix.</summary>
     public static IReadOnlyList<string> Types { get; } =
-        ["bad-value", "bad-request", "no-device", "no-interface", "no-entry", "no-resource", "exists", "not-supported", "wrong-family", "full", "busy", "read-only", "too-large", "impossible", "internal"];
+        ["bad-value", "bad-request", "no-device", "no-interface", "no-entry", "no-resource", "exists", "not-supported", "wrong-family", "full", "busy", "store-away", "read-only", "too-large", "impossible", "internal"];
 
     /// <summary>A value that cannot be read: names the key, the value and what is allowed.</summary>
     public static IResult BadValue(string key, string? value, string allowed) =>
@@ -28,6 +28,16 @@ internal static class Problem
 
     /// <summary>No such underlay interface.</summary>
     public static IResult NoLink(string name) => Of(StatusCodes.Status404NotFound, "no-interface", "No such device", $"via {name}: there is no such interface (ip link show)");
+
+    /// <summary>No such network.</summary>
+    public static IResult NoNetwork(string name) => Of(StatusCodes.Status404NotFound, "no-entry", "No such file or directory", $"network {Shorten(name)}: there is none (sleeve net ls)");
+
+    /// <summary>This process shares nothing with other hosts.</summary>
+    public static IResult NoCluster(string what) =>
+        Of(StatusCodes.Status422UnprocessableEntity, "not-supported", "Operation not supported", $"{what}: this VTEP shares no networks with other hosts; sleeve daemon with a store does");
+
+    /// <summary>The store that hosts share does not answer.</summary>
+    public static IResult StoreAway(string reason) => Of(StatusCodes.Status503ServiceUnavailable, "store-away", "Resource temporarily unavailable", reason);
 
     /// <summary>No such entry.</summary>
     public static IResult NoEntry(string what) => Of(StatusCodes.Status404NotFound, "no-entry", "No such file or directory", what);

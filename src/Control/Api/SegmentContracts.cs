@@ -5,7 +5,7 @@ namespace Sleeve.Control.Api;
 /// <summary>A segment of a running VTEP.</summary>
 /// <param name="Ifname">Its TAP.</param>
 /// <param name="Vni">Its number.</param>
-/// <param name="Origin">Who wants it: "file" (the configuration file), "command", or "command-line" (<c>sleeve up</c>).</param>
+/// <param name="Origin">Who wants it: "file" (the configuration file), "command", "network" (its settings name it), or "command-line" (<c>sleeve up</c>).</param>
 /// <param name="State">"running", or "failed".</param>
 internal sealed record SegmentJson(string Ifname, long Vni, string Origin, string State)
 {

@@ -71,7 +71,7 @@ internal static class SegmentRoutes
         if (state.Keeper is not { } keeper) return running is null ? null : Running(new SegmentJson(name, running.Segment.Options.Vni.Value, OfCommandLine, "running"), running);
         if (!keeper.Configuration.Segments.TryGetValue(name, out var wanted)) return null;
         var error = keeper.Failed.GetValueOrDefault(name);
-        var shown = new SegmentJson(name, wanted.Asked.Segment.Vni.Value, wanted.Origin == SegmentOrigin.File ? "file" : "command", running is null ? "failed" : "running")
+        var shown = new SegmentJson(name, wanted.Asked.Segment.Vni.Value, wanted.Origin switch { SegmentOrigin.File => "file", SegmentOrigin.Network => "network", _ => "command" }, running is null ? "failed" : "running")
         {
             Error = error,
             Netns = wanted.Asked.NetworkNamespace,

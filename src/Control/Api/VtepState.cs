@@ -3,6 +3,7 @@ using Sleeve.Control.Capture;
 using Sleeve.Control.Daemon;
 using Sleeve.Control.Logging;
 using Sleeve.Control.Telemetry;
+using Sleeve.Control.Trust;
 using Sleeve.DataPlane;
 using Sleeve.DataPlane.Pipeline;
 
@@ -31,6 +32,12 @@ internal sealed class VtepState(Vtep vtep, Func<IReadOnlyDictionary<string, Vtep
 
     /// <summary>Makes, changes and removes segments; null where they are those of a command line.</summary>
     public SegmentKeeper? Keeper { get; init; }
+
+    /// <summary>What it shares with other hosts; null where it shares nothing.</summary>
+    public Cluster? Cluster { get; init; }
+
+    /// <summary>Joins other hosts' clusters, and lets others join; null where there is no such thing.</summary>
+    public Membership? Membership { get; init; }
 
     /// <summary>What it counts, as instruments; made when somebody asks.</summary>
     public VtepMetrics Metrics => LazyInitializer.EnsureInitialized(ref _metrics, ref _lock, () => new VtepMetrics(this));

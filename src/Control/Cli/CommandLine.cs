@@ -23,6 +23,18 @@ internal static class CommandLine
             UpCommand.Create(),
             DaemonCommand.Create(),
             SegmentCommand.Create(),
+            TokenCommand.Create(),
+            JoinCommand.Create(),
+            JoinCommand.CreateLeave(),
+            PeerCommand.Create(),
+            NetCommand.Create(),
+            IpamCommand.Create(),
+            EndpointCommands.CreateAttach(),
+            EndpointCommands.CreateDetach(),
+            EndpointCommands.CreateEndpoint(),
+            CniCommand.Create(),
+            NamesCommand.Create(),
+            AuditCommand.Create(),
             FdbCommand.Create(),
             NeighCommand.Create(),
             StatsCommand.Create(),
@@ -46,8 +58,10 @@ internal static class CommandLine
             Examples:
               sleeve demo                                   see it work, in namespaces of its own
               sleeve up vx0 --vni 100 --local 192.0.2.1 --remote 192.0.2.2
+              sleeve daemon                                 the same as a service, with all segments of the host
               sleeve fdb show dev vx0
               sleeve stats dev vx0 --json
+              sleeve doctor                                 what is wrong here, and what to type
 
             Options work in iproute2's spelling too: vni 100 is --vni 100. After "--" every word is a name.
             """);
@@ -72,6 +86,7 @@ internal static class CommandLine
     /// <returns>One of <see cref="ExitCode"/>.</returns>
     public static async Task<int> RunAsync(string[] words)
     {
+        Listing.Prepare();
         try
         {
             var result = Parse(CreateRoot(), words, out var errors);

@@ -11,7 +11,6 @@ namespace Sleeve.Control.Cli;
 internal static class ConfigCommand
 {
     private static readonly Argument<string[]> Files = new("FILE") { Description = "The configuration file.", HelpName = "FILE", Arity = ArgumentArity.ZeroOrMore };
-    private static readonly Setting Socket = new("--socket", "PATH", "Unix socket of the daemon. [/run/sleeve/sleeve.sock]", Words.SocketPathAllowed);
     private static readonly Option<bool> Json = new("--json", "-j") { Description = "Print JSON.", Arity = ArgumentArity.Zero };
 
     /// <summary>Makes the command.</summary>
@@ -34,10 +33,10 @@ internal static class ConfigCommand
 
     private static Command CreateReload()
     {
-        var reload = new Command("reload", "Have the daemon read its configuration file again and change what differs.") { Socket.Option, Json };
+        var reload = new Command("reload", "Have the daemon read its configuration file again and change what differs.") { DaemonSocket.Option.Option, Json };
         reload.SetAction(static (result, _) => DeviceOptions.RunAsync(result, reader =>
         {
-            var path = PathOf(reader);
+            var path = DaemonSocket.PathOf(reader);
             return async () =>
             {
                 using var client = new ApiClient(path);
@@ -57,10 +56,10 @@ internal static class ConfigCommand
 
     private static Command CreateShow()
     {
-        var show = new Command("show", "Show the configuration that the daemon has in use, as JSON.") { Socket.Option, Json };
+        var show = new Command("show", "Show the configuration that the daemon has in use, as JSON.") { DaemonSocket.Option.Option, Json };
         show.SetAction(static (result, _) => DeviceOptions.RunAsync(result, reader =>
         {
-            var path = PathOf(reader);
+            var path = DaemonSocket.PathOf(reader);
             return async () =>
             {
                 using var client = new ApiClient(path);
@@ -69,8 +68,6 @@ internal static class ConfigCommand
         }));
         return show;
     }
-
-    private static string PathOf(SettingReader reader) => reader.Read<string?>(Socket, Words.SocketPath!, null) ?? SocketFile.Of(SocketFile.DaemonName);
 
     private static int Check(ParseResult result)
     {
@@ -85,8 +82,13 @@ internal static class ConfigCommand
         var up = CommandLine.CreateRoot().Parse(["up", "--config", file], new ParserConfiguration { EnablePosixBundling = false, ResponseFileTokenReplacer = null });
         var errors = UpCommand.TryRead(up, out var options);
         var segments = options?.Devices.Count ?? 0;
-        // The daemon may begin without segments, and without an address of its own.
-        if (errors.Count > 0 && CountAsDaemon(file) is { } count) (errors, segments) = ([], count);
+        if (errors.Count > 0)
+        {
+            // The daemon may begin without segments, and without an address of its own; and it has keys that up has not.
+            var asDaemon = CheckAsDaemon(file, out var count);
+            if (asDaemon.Count == 0 || errors.Any(error => error.Contains(UnknownKey, StringComparison.Ordinal) && !asDaemon.Contains(error))) (errors, segments) = (asDaemon, count);
+        }
+
         if (result.GetValue(Json))
         {
             var report = new ConfigReportJson(file, errors.Count == 0, segments, [.. errors.Select(error => Split(file, error))]);
@@ -104,12 +106,16 @@ internal static class ConfigCommand
         return errors.Count == 0 ? ExitCode.Done : ExitCode.BadInput;
     }
 
-    // Null if the daemon would not take it.
-    private static int? CountAsDaemon(string path)
+    private const string UnknownKey = "unknown key";
+
+    private static IReadOnlyList<string> CheckAsDaemon(string path, out int segments)
     {
+        segments = 0;
         var found = new List<string>();
-        if (Configuration.ReadFile(path, found.Add) is not { } file) return null;
-        return Configuration.Read(DaemonCommand.Create().Parse([]), file, found, [], out _)?.Segments.Count;
+        if (Configuration.ReadFile(path, found.Add) is not { } file) return found;
+        var configuration = Configuration.Read(DaemonCommand.Create().Parse([]), file, found, [], out var errors);
+        segments = configuration?.Segments.Count ?? 0;
+        return errors;
     }
 
     // FILE:LINE: error

@@ -20,6 +20,8 @@ internal static class DaemonCommand
         VtepSettings.AddTo(command);
         UserSettings.AddTo(command);
         FrontendSettings.AddTo(command);
+        ClusterSettings.AddTo(command);
+        DockerSettings.AddTo(command);
         command.WithExamples($$"""
             SIGHUP (or: sleeve config reload) reads the configuration again and changes what differs; SIGTERM ends it and leaves the TAPs for the next run.
 

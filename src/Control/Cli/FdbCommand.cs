@@ -20,6 +20,9 @@ internal static class FdbCommand
     private static readonly Option<bool> All = Setting.Flag("--all", "Static and permanent entries too, but not the default destinations.");
     private static readonly DeviceOptions Device = new();
 
+    /// <summary>Print where each entry comes from too; of <c>fdb show</c> and <c>neigh show</c>.</summary>
+    internal static readonly Option<bool> Details = new("--details", "-d") { Description = "Print where each entry comes from: who published it, in which version, how long ago.", Arity = ArgumentArity.Zero };
+
     /// <summary>Makes the command.</summary>
     public static Command Create()
     {
@@ -31,16 +34,19 @@ internal static class FdbCommand
             CreateChange("replace", "Set the one destination of a unicast MAC."),
             CreateDelete(),
             CreateFlush(),
+            FdbAudit.Create(),
         };
         fdb.WithExamples("""
             Examples:
               sleeve fdb show dev vx0
+              sleeve fdb show dev sl-100 -d
               sleeve fdb add 02:00:00:00:00:02 dev vx0 dst 192.0.2.2
               sleeve fdb append 00:00:00:00:00:00 dev vx0 dst 192.0.2.3
               sleeve fdb replace 02:00:00:00:00:02 dev vx0 dst 192.0.2.3 static
               sleeve fdb add 02:00:00:00:00:04 dev vx0 dst 192.0.2.4 via eth1
               sleeve fdb del 00:00:00:00:00:00 dev vx0 dst 192.0.2.3
               sleeve fdb flush dev vx0
+              sleeve fdb audit dev sl-100
             """);
         return fdb;
     }
@@ -49,16 +55,17 @@ internal static class FdbCommand
     {
         var show = new Command("show", "Show the entries of one device, or of all.");
         Device.AddTo(show, isRead: true);
+        show.Options.Add(Details);
         show.SetAction(static (result, _) => DeviceOptions.RunAsync(result, reader =>
         {
             var sources = Device.Select(reader);
             var isOne = reader.IsGiven(Device.Device);
-            return () => ShowAsync(sources, isOne, result.GetValue(Device.Json));
+            return () => ShowAsync(sources, isOne, result.GetValue(Device.Json), result.GetValue(Details));
         }));
         return show;
     }
 
-    private static async Task ShowAsync(IReadOnlyList<(string Device, string Path)> sources, bool isOne, bool json)
+    private static async Task ShowAsync(IReadOnlyList<(string Device, string Path)> sources, bool isOne, bool json, bool details)
     {
         var (answers, missing) = await DeviceOptions.ReadAsync(sources, async (device, client) =>
         {
@@ -67,7 +74,7 @@ internal static class FdbCommand
         });
         IReadOnlyList<FdbEntryJson> entries = [.. answers.SelectMany(static own => own)];
         if (json) Console.Out.WriteLine(JsonSerializer.Serialize(entries, ApiJson.Default.IReadOnlyListFdbEntryJson));
-        else foreach (var entry in entries) Console.Out.WriteLine(Format(entry));
+        else foreach (var entry in entries) Console.Out.WriteLine(Format(entry) + (details ? Provenance(entry.Origin, entry.Host, entry.Endpoint, entry.Version, entry.Age) : ""));
         if (missing is not null) throw missing;
     }
 
@@ -83,6 +90,11 @@ internal static class FdbCommand
         line += " self";
         return string.IsNullOrEmpty(entry.State) ? line : $"{line} {entry.State}";
     }
+
+    /// <summary>Where an entry comes from, to stand behind it.</summary>
+    internal static string Provenance(string? origin, string? host, string? endpoint, long? version, long? age) => origin == "published"
+        ? $" origin published by {host}{(endpoint is null ? "" : $" endpoint {endpoint}")} version {version} age {age} s"
+        : origin is null ? "" : $" origin {origin}{(age is null ? "" : $" age {age} s")}";
 
     private static Command CreateChange(string verb, string description)
     {

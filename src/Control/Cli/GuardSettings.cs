@@ -25,6 +25,9 @@ internal static class GuardSettings
     private static readonly Setting Stp = new("--stp", "WHAT", "Frames of spanning trees (to 01:80:c2:00:00:00): carry them, or drop them. [pass]", PassOrDrop);
     private static readonly Setting InnerVlan = new("--inner-vlan", "WHAT", "Frames with a VLAN tag: carry them, or drop them. [pass]", PassOrDrop);
 
+    private static readonly Setting Flood = new(
+        "--flood", "WHAT", "Unicast without an FDB entry: send it to all default destinations, or to known stations only. [all]", "all or known");
+
     private static readonly Option<bool> ProxyStrict = Setting.Flag("--proxy-strict", "As --proxy, but consume what cannot be answered, as the kernel does. [off]");
     private static readonly Option<bool> L2Miss = Setting.Flag("--l2miss", "Tell sleeve monitor of destinations that have no FDB entry and no default. [off]");
     private static readonly Option<bool> NoL2Miss = Setting.Flag("--nol2miss", "Do not.");
@@ -34,20 +37,26 @@ internal static class GuardSettings
     private static readonly Option<bool> Snoop = Setting.Flag("--neigh-snoop", "Have the proxy answer for addresses heard in ARP and neighbour advertisements too. [off]");
     private static readonly Option<bool> NoSnoop = Setting.Flag("--noneigh-snoop", "Do not.");
 
+    private static readonly Option<bool> Suppress = Setting.Flag("--neigh-suppress", "As --proxy, but flood no ARP, neighbour or router discovery, group membership. [off]");
+    private static readonly Option<bool> NoSuppress = Setting.Flag("--noneigh-suppress", "Flood what cannot be answered.");
+
     /// <summary>Adds them to the command.</summary>
     public static void AddTo(Command command)
     {
-        foreach (var setting in (ReadOnlySpan<Setting>)[FloodLimit, FloodLimitSegment, RequestLimit, MoveLimit, LoopLimit, VtepLimit, Stp, InnerVlan]) command.Options.Add(setting.Option);
-        foreach (var flag in (ReadOnlySpan<Option<bool>>)[ProxyStrict, L2Miss, NoL2Miss, L3Miss, NoL3Miss, Snoop, NoSnoop]) command.Options.Add(flag);
+        foreach (var setting in (ReadOnlySpan<Setting>)[FloodLimit, FloodLimitSegment, RequestLimit, MoveLimit, LoopLimit, VtepLimit, Stp, InnerVlan, Flood]) command.Options.Add(setting.Option);
+        foreach (var flag in (ReadOnlySpan<Option<bool>>)[ProxyStrict, L2Miss, NoL2Miss, L3Miss, NoL3Miss, Snoop, NoSnoop, Suppress, NoSuppress]) command.Options.Add(flag);
     }
 
     /// <summary>What was asked for, put into a segment's options.</summary>
     public static SegmentOptions Apply(SegmentOptions options, SettingReader reader)
     {
         var isStrict = reader.ReadFlag(ProxyStrict);
+        var suppresses = reader.ReadFlag(Suppress, NoSuppress, fallback: false);
         return options with
         {
-            Proxy = options.Proxy || isStrict,
+            Proxy = options.Proxy || isStrict || suppresses,
+            SuppressResolution = suppresses,
+            SuppressUnknown = reader.Read(Flood, IsKnown, false),
             ProxyStrict = isStrict,
             L2Miss = reader.ReadFlag(L2Miss, NoL2Miss, fallback: false),
             L3Miss = reader.ReadFlag(L3Miss, NoL3Miss, fallback: false),
@@ -76,6 +85,12 @@ internal static class GuardSettings
         value = number;
         return read;
     };
+
+    private static bool IsKnown(string text, out bool value)
+    {
+        value = text == "known";
+        return text is "all" or "known";
+    }
 
     private static bool IsDrop(string text, out bool value)
     {

@@ -9,12 +9,11 @@ namespace Sleeve.Control.Cli;
 internal static class HandoverCommand
 {
     private const int PatienceSeconds = 30;
-    private static readonly Setting Socket = new("--socket", "PATH", "Unix socket of the daemon. [/run/sleeve/sleeve.sock]", Words.SocketPathAllowed);
 
     /// <summary>Makes the command.</summary>
     public static Command Create()
     {
-        var command = new Command("handover", "Have the daemon become the program as it is installed now; TAPs and sockets go on.") { Socket.Option };
+        var command = new Command("handover", "Have the daemon become the program as it is installed now; TAPs and sockets go on.") { DaemonSocket.Option.Option };
         command.WithExamples("""
             For upgrades: install the new files, then hand over. Frames wait in the kernel's queues meanwhile. A program that would not start is not handed over to.
 
@@ -23,7 +22,7 @@ internal static class HandoverCommand
             """);
         command.SetAction(static (result, _) => DeviceOptions.RunAsync(result, reader =>
         {
-            var path = reader.Read<string?>(Socket, Words.SocketPath!, null) ?? SocketFile.Of(SocketFile.DaemonName);
+            var path = DaemonSocket.PathOf(reader);
             return () => RunAsync(path);
         }));
         return command;

@@ -39,16 +39,17 @@ internal static class NeighCommand
     {
         var show = new Command("show", "Show the neighbours of one device, or of all.");
         Device.AddTo(show, isRead: true);
+        show.Options.Add(FdbCommand.Details);
         show.SetAction(static (result, _) => DeviceOptions.RunAsync(result, reader =>
         {
             var sources = Device.Select(reader);
             var isOne = reader.IsGiven(Device.Device);
-            return () => ShowAsync(sources, isOne, result.GetValue(Device.Json));
+            return () => ShowAsync(sources, isOne, result.GetValue(Device.Json), result.GetValue(FdbCommand.Details));
         }));
         return show;
     }
 
-    private static async Task ShowAsync(IReadOnlyList<(string Device, string Path)> sources, bool isOne, bool json)
+    private static async Task ShowAsync(IReadOnlyList<(string Device, string Path)> sources, bool isOne, bool json, bool details)
     {
         var (answers, missing) = await DeviceOptions.ReadAsync(sources, async (device, client) =>
         {
@@ -62,7 +63,7 @@ internal static class NeighCommand
         }
         else
         {
-            foreach (var entry in entries) Console.Out.WriteLine(Format(entry));
+            foreach (var entry in entries) Console.Out.WriteLine(Format(entry) + (details ? FdbCommand.Provenance(entry.Origin, entry.Host, entry.Endpoint, entry.Version, entry.Age) : ""));
         }
 
         if (missing is not null) throw missing;

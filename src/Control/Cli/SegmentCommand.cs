@@ -11,7 +11,6 @@ namespace Sleeve.Control.Cli;
 internal static class SegmentCommand
 {
     private static readonly Argument<string[]> DeviceArgument = new("DEV") { Description = "TAP of the segment.", HelpName = "DEV", Arity = ArgumentArity.ZeroOrMore };
-    private static readonly Setting Socket = new("--socket", "PATH", "Unix socket of the daemon. [/run/sleeve/sleeve.sock]", Words.SocketPathAllowed);
     private static readonly Option<bool> Json = new("--json", "-j") { Description = "Print JSON.", Arity = ArgumentArity.Zero };
 
     /// <summary>Makes the command.</summary>
@@ -43,7 +42,7 @@ internal static class SegmentCommand
         var change = new Command(verb, description) { DeviceArgument };
         SegmentSettings.AddTo(change);
         change.Options.Remove(change.Options.Single(static option => option == SegmentSettings.PassedDescriptor));
-        change.Options.Add(Socket.Option);
+        change.Options.Add(DaemonSocket.Option.Option);
         change.SetAction((result, _) => DeviceOptions.RunAsync(result, reader =>
         {
             var device = ReadDevice(result, reader);
@@ -52,7 +51,7 @@ internal static class SegmentCommand
             if (!reader.IsGiven(SegmentSettings.Vni)) reader.Refuse($"--vni: missing; it must be {SegmentSettings.Vni.Allowed}");
             reader.ReadGiven<DataPlane.Wire.Vni>(SegmentSettings.Vni, Words.Vni);
             var settings = SettingsOf(result, change);
-            var path = PathOf(reader);
+            var path = DaemonSocket.PathOf(reader);
             return async () =>
             {
                 using var client = new ApiClient(path);
@@ -67,11 +66,11 @@ internal static class SegmentCommand
     {
         var delete = new Command("del", "Remove a segment that a command made, with its TAP.") { DeviceArgument };
         delete.Aliases.Add("delete");
-        delete.Options.Add(Socket.Option);
+        delete.Options.Add(DaemonSocket.Option.Option);
         delete.SetAction(static (result, _) => DeviceOptions.RunAsync(result, reader =>
         {
             var device = ReadDevice(result, reader);
-            var path = PathOf(reader);
+            var path = DaemonSocket.PathOf(reader);
             return async () =>
             {
                 using var client = new ApiClient(path);
@@ -88,12 +87,12 @@ internal static class SegmentCommand
         var show = new Command("show", "Show the segments and their settings.") { DeviceArgument };
         show.Aliases.Add("list");
         show.Aliases.Add("ls");
-        show.Options.Add(Socket.Option);
+        show.Options.Add(DaemonSocket.Option.Option);
         show.Options.Add(Json);
         show.SetAction(static (result, _) => DeviceOptions.RunAsync(result, reader =>
         {
             var device = (result.GetValue(DeviceArgument) ?? []) is [] ? null : ReadDevice(result, reader);
-            var path = PathOf(reader);
+            var path = DaemonSocket.PathOf(reader);
             return async () =>
             {
                 using var client = new ApiClient(path);
@@ -110,10 +109,7 @@ internal static class SegmentCommand
 
     private static void Print(IReadOnlyList<SegmentJson> segments)
     {
-        // A pipe has no width to fit into.
-        if (Console.IsOutputRedirected) AnsiConsole.Profile.Width = StatsCommand.PipeWidth;
-        var table = new Table().Border(TableBorder.None).AddColumns("DEV", "VNI", "STATE", "MTU", "ORIGIN", "SETTINGS");
-        foreach (var column in table.Columns) column.NoWrap();
+        var table = Listing.NewTable("DEV", "VNI", "STATE", "MTU", "ORIGIN", "SETTINGS");
         foreach (var segment in segments)
         {
             var state = segment.State == "running" ? "running" : $"[red]{Markup.Escape($"failed: {segment.Error}")}[/]";
@@ -143,14 +139,12 @@ internal static class SegmentCommand
         return words.FirstOrDefault() ?? "";
     }
 
-    private static string PathOf(SettingReader reader) => reader.Read<string?>(Socket, Words.SocketPath!, null) ?? SocketFile.Of(SocketFile.DaemonName);
-
     // What was given, as the configuration file would have it.
     private static JsonElement SettingsOf(ParseResult result, Command command)
     {
         var given = new CommandLineSettings(result);
         var members = new List<ConfigMember>();
-        foreach (var option in command.Options.Where(static option => option != Socket.Option))
+        foreach (var option in command.Options.Where(static option => option != DaemonSocket.Option.Option))
         {
             var key = option.Name[2..];
             if (option is Option<bool> flag && given.FindFlag(flag) is { } isOn) members.Add(new ConfigMember(key, 1, new ConfigScalar(1, isOn ? "true" : "false")));

@@ -18,7 +18,7 @@ internal static class SegmentSettings
     private static readonly Setting MaxAddress = new Setting(
         "--maxaddress", "N", "FDB entries at most; 0 means 1048576. [0]", "0 to 1048576").In("entries");
     private static readonly Setting Admit = new(
-        "--admit", "WHO", "Take datagrams of configured VTEPs only (anybody's while there is none), or anybody's. [peers]", "peers or any");
+        "--admit", "WHO", "Take datagrams of configured VTEPs (of anybody while there is none; listed: nobody), or any. [peers]", "peers, listed or any");
     private static readonly Setting Mtu = new("--mtu", "BYTES", "MTU of the TAP. [route to the remotes, less 50 or 70]", "68 to 65521");
     private static readonly Setting Address = new(
         "--address", "CIDR", "Address for the TAP. Repeatable.", "an address with a prefix length, such as 10.1.1.1/24 or fd00::1/64", repeatable: true);

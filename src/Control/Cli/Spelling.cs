@@ -30,7 +30,9 @@ internal static class Spelling
         }
 
         var isDirective = at == 0 && words is [['[', ..], ..];
-        if (command.Subcommands.Count > 0 && !isDirective && !words.Skip(at).Any(word => IsBuiltIn(command, word)))
+        // Some do something on their own too.
+        var isWhole = command.Action is not null && (at == words.Count || Find(command, words[at]) is not null);
+        if (command.Subcommands.Count > 0 && !isWhole && !isDirective && !words.Skip(at).Any(word => IsBuiltIn(command, word)))
         {
             var allowed = string.Join(", ", command.Subcommands.Where(static child => !child.Hidden).Select(static child => child.Name));
             errors.Add(at == words.Count ? $"a command is missing: one of {allowed}" : $"{words[at]}: unknown command; must be one of {allowed}");

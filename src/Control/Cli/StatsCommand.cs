@@ -52,8 +52,6 @@ internal static class StatsCommand
         }
         else
         {
-            // A pipe has no width to fit into.
-            if (Console.IsOutputRedirected) AnsiConsole.Profile.Width = PipeWidth;
             foreach (var vtep in vteps.Values) Print(vtep);
         }
 

@@ -118,8 +118,8 @@ internal static class Words
     /// <summary>Whose datagrams to take.</summary>
     public static bool Admission(string text, out Admission value)
     {
-        value = text == "any" ? DataPlane.Forwarding.Admission.Any : DataPlane.Forwarding.Admission.Peers;
-        return text is "any" or "peers";
+        value = text switch { "any" => DataPlane.Forwarding.Admission.Any, "listed" => DataPlane.Forwarding.Admission.Listed, _ => DataPlane.Forwarding.Admission.Peers };
+        return text is "any" or "peers" or "listed";
     }
 
     /// <summary>What <see cref="FdbEntry"/> takes.</summary>

@@ -17,6 +17,9 @@ internal enum SegmentOrigin
 
     /// <summary>A command; it stands in the store.</summary>
     Command,
+
+    /// <summary>A network that is used on this host; it stands nowhere here.</summary>
+    Network,
 }
 
 /// <summary>A segment that there is to be.</summary>
@@ -38,7 +41,20 @@ internal sealed record Configuration(EngineOptions Engine, FrontendOptions Front
     /// <summary>Where the file is if nothing else is said.</summary>
     public const string DefaultFile = "/etc/sleeve/sleeve.yaml";
 
-    private static readonly Command Keys = UpCommand.Create();
+    private static readonly Command Keys = WithCluster(UpCommand.Create());
+
+    /// <summary>How this host is one of several.</summary>
+    public ClusterOptions Cluster { get; init; } = new();
+
+    /// <summary>How it is a driver of this host's Docker.</summary>
+    public Docker.DockerOptions Docker { get; init; } = new();
+
+    private static Command WithCluster(Command keys)
+    {
+        ClusterSettings.AddTo(keys);
+        DockerSettings.AddTo(keys);
+        return keys;
+    }
 
     /// <summary>Reads a file.</summary>
     /// <returns>Null if it cannot be read at all; <paramref name="errors"/> has the reason then.</returns>
@@ -81,13 +97,15 @@ internal sealed record Configuration(EngineOptions Engine, FrontendOptions Front
             reader.Refuse($"{ConfigFile.DeviceKey} {SocketFile.DaemonName}: is the name of the daemon's own socket; choose another");
         var frontend = FrontendSettings.Read(reader);
         var user = UserSettings.Read(reader);
+        var cluster = ClusterSettings.Read(reader);
+        var docker = DockerSettings.Read(reader);
         errors = reader.Errors;
         if (errors.Count > 0) return null;
         var fromFile = file.Segments?.Count ?? 0;
         var segments = new Dictionary<string, ConfiguredSegment>();
         for (var i = 0; i < devices.Count; i++)
             segments.Add(devices[i].Segment.Segment.Name, new ConfiguredSegment(devices[i].Segment, i < fromFile ? SegmentOrigin.File : SegmentOrigin.Command, sections[i].Map));
-        return new Configuration(options, frontend, segments, ConfigJson.Write(file.Root)) { User = user };
+        return new Configuration(options, frontend, segments, ConfigJson.Write(file.Root)) { User = user, Cluster = cluster, Docker = docker };
     }
 
     /// <summary>Reads settings that were stored, or came with a request.</summary>
@@ -142,6 +160,8 @@ internal sealed record Configuration(EngineOptions Engine, FrontendOptions Front
         Compare("pmtu-ttl", now.PathMtu.TimeToLiveSeconds, then.PathMtu.TimeToLiveSeconds);
         Compare("pmtu-probe", now.PathMtu.ProbeSeconds, then.PathMtu.ProbeSeconds);
         Compare("user", User, other.User);
+        if (Cluster != other.Cluster) differences.Add("a setting of the cluster");
+        if (Docker != other.Docker) differences.Add("a setting of Docker");
         if (Frontend != other.Frontend) differences.Add("a setting of the API or of the metrics");
         if (differences.Count == 0 && now != then) differences.Add("a setting of the VTEP");
         return differences;

@@ -265,19 +265,12 @@ internal sealed class Engine : IDisposable
             while (running.Place.Host.FindLink(running.Device.Link.Index) is { IsRunning: false } && Vtep.NowMilliseconds < end) await Task.Delay(10, cancellation);
     }
 
-    /// <summary>Changes what differs from how a segment was asked for. Frames go on meanwhile, unless VNI or namespace change.</summary>
+    /// <summary>Changes what differs from how a segment was asked for; its VNI and namespace do not. Frames go on meanwhile.</summary>
     /// <returns>What was changed, one phrase each; nothing if nothing differs.</returns>
     /// <exception cref="HostException">Something cannot be done; what was done before it stays.</exception>
     public IReadOnlyList<string> Change(string name, UpSegment wanted)
     {
         var before = _segments[name];
-        if (before.Asked.Segment.Vni != wanted.Segment.Vni || before.Asked.NetworkNamespace != wanted.NetworkNamespace)
-        {
-            Remove(name);
-            Add(wanted, NewMtuFinder());
-            return [$"made anew, vni {wanted.Segment.Vni}"];
-        }
-
         var changes = new List<string>();
         var attached = before.Attached;
         if (before.Asked.Segment != wanted.Segment)

@@ -2,7 +2,9 @@ using Sleeve.Control.Api;
 using Sleeve.Control.Cli;
 using Sleeve.Control.Config;
 using Sleeve.Control.Host;
+using Sleeve.Control.Networks;
 using Sleeve.Control.Store;
+using Sleeve.Control.Trust;
 using Sleeve.Control.Up;
 
 namespace Sleeve.Control.Daemon;
@@ -28,6 +30,9 @@ internal static class Purge
         if (SocketLinks.RemoveLeftOvers()) say($"sockets in {SocketFile.Folder} removed");
         if (keepsState || !Directory.Exists(folder)) return;
         StateStore.Remove(folder);
+        EmbeddedStore.Remove(folder);
+        ReplicaCache.Remove(folder);
+        TrustFolder.RemoveAll(folder);
         say($"state in {folder} removed");
     }
 
@@ -55,7 +60,11 @@ internal static class Purge
         try
         {
             using var place = TapPlace.Open(name == "" ? null : name);
-            foreach (var link in place.Host.ListLinks().Where(static link => link is { Tun.IsTap: true, Alias: OverlayDevice.OwnAlias }))
+            // Those over TAPs go with them; those over the underlay (direct) would lead on.
+            foreach (var route in place.Host.ListOwnRoutes())
+                if (place.Host.RemoveOwnRoute(route)) say($"the route to {route.Destination}{(name == "" ? "" : $" in {name}")} removed");
+            // What wires containers to networks too: bridges, and the ends of wires that are here, with which the other ends go.
+            foreach (var link in place.Host.ListLinks().Where(static link => MachineTap.IsOne(link) || (link is { Alias: OverlayDevice.OwnAlias } && (link is { Tun.IsTap: true } || link.Kind is "bridge" or "veth"))))
                 if (place.Host.DeleteLink(link.Index)) say($"{link.Name}{(name == "" ? "" : $" in {name}")} removed");
         }
         catch (IOException failure) when (name != "")

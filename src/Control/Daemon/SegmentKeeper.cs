@@ -44,7 +44,7 @@ internal enum RefusalKind
 /// Keeps the segments of a running daemon as they are to be: at the start by what an earlier run left, later by what the file and commands say, always by the difference. A
 /// segment that cannot be had does not keep the others from it, and is tried again.
 /// </summary>
-internal sealed class SegmentKeeper : IDisposable
+internal sealed partial class SegmentKeeper : IDisposable
 {
     private const int MendsInAMinute = 5;
 
@@ -77,7 +77,10 @@ internal sealed class SegmentKeeper : IDisposable
         _store = store;
         _say = say;
         Tables = new TableKeeper(store, say);
-        engine.OnReplacement = Tables.Follow;
+        engine.OnReplacement = segment =>
+        {
+            if (IsStored(segment.Options.Name)) Tables.Follow(segment);
+        };
         engine.OnDeviceLost = (running, change) => _ = Task.Run(() => MendAsync(running, change));
     }
 
@@ -102,7 +105,7 @@ internal sealed class SegmentKeeper : IDisposable
         foreach (var (name, gone) in before?.Segments ?? new Dictionary<string, ConfiguredSegment>())
         {
             var wanted = _configuration.Segments.GetValueOrDefault(name)?.Asked;
-            if (wanted?.NetworkNamespace == gone.Asked.NetworkNamespace && wanted?.Segment.Vni == gone.Asked.Segment.Vni)
+            if (wanted is not null && !IsAnother(gone.Asked, wanted))
             {
                 if (_store.HasTables(name)) _formers[name] = new FormerSegment(gone.Asked, Tables.Restore);
                 continue;
@@ -136,6 +139,7 @@ internal sealed class SegmentKeeper : IDisposable
             var errors = new List<string>();
             var file = Configuration.ReadFile(_path, errors.Add) ?? throw new CommandRefusedException(RefusalKind.Invalid, errors);
             var wanted = Configuration.Read(_words, file, errors, [.. CommandSegments()], out var refused) ?? throw new CommandRefusedException(RefusalKind.Invalid, refused);
+            wanted = WithNetworks(wanted);
             if (_configuration.DifferencesOfEngine(wanted) is { Count: > 0 } differences)
                 throw new CommandRefusedException(RefusalKind.Conflict, [.. differences.Select(static each => $"{each}: is taken at the start only; restart the daemon for it (TAPs and the connections over them stay)")]);
             var changes = Apply(wanted.Segments);
@@ -150,8 +154,7 @@ internal sealed class SegmentKeeper : IDisposable
         }
         finally
         {
-            _turn.Release();
-            OnSegments();
+            EndTurn();
         }
     }
 
@@ -168,6 +171,7 @@ internal sealed class SegmentKeeper : IDisposable
             var before = _configuration.Segments.GetValueOrDefault(name);
             if (before is not null && mustBeNew) throw new CommandRefusedException(RefusalKind.Conflict, [$"dev {name}: File exists: there is such a segment; replace changes it"]);
             if (before is { Origin: SegmentOrigin.File }) throw OfTheFile(name);
+            if (before is { Origin: SegmentOrigin.Network }) throw OfANetwork(name, before);
             if (before is null && _configuration.Segments.Count >= ConfigLimits.MaxSegments)
                 throw new CommandRefusedException(RefusalKind.Conflict, [$"dev {name}: there are {ConfigLimits.MaxSegments} segments, which is the most there may be"]);
             var wanted = _configuration.ReadOne(_words, _file, name, settings, out var errors) ?? throw new CommandRefusedException(RefusalKind.Invalid, errors);
@@ -194,8 +198,7 @@ internal sealed class SegmentKeeper : IDisposable
         }
         finally
         {
-            _turn.Release();
-            OnSegments();
+            EndTurn();
         }
     }
 
@@ -209,6 +212,7 @@ internal sealed class SegmentKeeper : IDisposable
         {
             if (!_configuration.Segments.TryGetValue(name, out var before)) return false;
             if (before.Origin == SegmentOrigin.File) throw OfTheFile(name);
+            if (before.Origin == SegmentOrigin.Network) throw OfANetwork(name, before);
             var segments = new Dictionary<string, ConfiguredSegment>(_configuration.Segments);
             segments.Remove(name);
             // First, as of one that is made: what is left of it goes at the next start if it does not go now.
@@ -224,8 +228,7 @@ internal sealed class SegmentKeeper : IDisposable
         }
         finally
         {
-            _turn.Release();
-            OnSegments();
+            EndTurn();
         }
     }
 
@@ -248,8 +251,7 @@ internal sealed class SegmentKeeper : IDisposable
         }
         finally
         {
-            _turn.Release();
-            OnSegments();
+            EndTurn();
         }
     }
 
@@ -266,8 +268,16 @@ internal sealed class SegmentKeeper : IDisposable
         {
             if (_engine.Segments.ContainsKey(name)) _engine.Remove(name);
             _failed.TryRemove(name, out _);
-            Tables.Forget(name);
+            if (IsStored(name)) Tables.Forget(name);
             changes.Add(new SegmentChange(name, "removed", []));
+        }
+
+        // Then what is another segment by now, all of it before any is made: two may have exchanged their VNIs.
+        var anew = wanted.Keys.Where(name => _engine.Segments.TryGetValue(name, out var running) && IsAnother(running.Asked, wanted[name].Asked)).ToHashSet();
+        foreach (var name in anew)
+        {
+            _engine.Remove(name);
+            if (IsStored(name)) Tables.Forget(name);
         }
 
         var mtus = _engine.NewMtuFinder();
@@ -279,12 +289,18 @@ internal sealed class SegmentKeeper : IDisposable
             }
             else if (!before.TryGetValue(name, out var known) || !known.Asked.Equals(segment.Asked) || _failed.ContainsKey(name))
             {
-                changes.Add(TryAdd(segment.Asked, mtus) ? new SegmentChange(name, "added", [string.Create(CultureInfo.InvariantCulture, $"vni {segment.Asked.Segment.Vni.Value}")]) : new SegmentChange(name, "failed", [_failed[name]]));
+                var vni = string.Create(CultureInfo.InvariantCulture, $"vni {segment.Asked.Segment.Vni.Value}");
+                changes.Add(!TryAdd(segment.Asked, mtus) ? new SegmentChange(name, "failed", [_failed[name]])
+                    : anew.Contains(name) ? new SegmentChange(name, "changed", [$"made anew, {vni}"])
+                    : new SegmentChange(name, "added", [vni]));
             }
         }
 
         return changes;
     }
+
+    // Of another network, or elsewhere: nothing it learned holds, and no frame of before may come through it.
+    private static bool IsAnother(UpSegment before, UpSegment wanted) => before.Segment.Vni != wanted.Segment.Vni || before.NetworkNamespace != wanted.NetworkNamespace;
 
     private SegmentChange Change(RunningSegment running, UpSegment wanted)
     {
@@ -299,11 +315,6 @@ internal sealed class SegmentKeeper : IDisposable
             Fail(running.Name, failure.Message);
             return new SegmentChange(running.Name, "failed", [failure.Message]);
         }
-        finally
-        {
-            // Made anew; one that took the place of another is followed already.
-            if (_engine.Segments.TryGetValue(running.Name, out var now) && now.Segment != running.Segment && now.Device != running.Device) Tables.Follow(now.Segment);
-        }
     }
 
     // One that carries frames, but not as it is to be.
@@ -314,7 +325,7 @@ internal sealed class SegmentKeeper : IDisposable
             if (running.Place.Host.FindLink(running.Device.Link.Index) is { } link && link.Name != running.Name) running.Place.Host.SetName(link.Index, running.Name);
             if (running.Asked.Equals(wanted)) _engine.SetUp(running);
             else if (Change(running, wanted).What == "failed") return false;
-            Tables.Settle(running.Name);
+            if (IsStored(running.Name)) Tables.Settle(running.Name);
             _failed.TryRemove(running.Name, out _);
             return true;
         }
@@ -332,7 +343,7 @@ internal sealed class SegmentKeeper : IDisposable
         {
             var former = _formers.GetValueOrDefault(name);
             var running = _engine.Add(asked, mtus, former);
-            Tables.Follow(running.Segment);
+            if (IsStored(name)) Tables.Follow(running.Segment);
             var learned = former is null ? 0 : Tables.RestoreLearned(running.Segment);
             if (running.Device.Mended.Count > 0) _say($"{name} was different from what was asked for: {string.Join(", ", running.Device.Mended)}");
             if (learned > 0) _say($"{name}: {learned} learned stations are known from before");
@@ -395,8 +406,7 @@ internal sealed class SegmentKeeper : IDisposable
         }
         finally
         {
-            _turn.Release();
-            OnSegments();
+            EndTurn();
         }
     }
 
@@ -405,6 +415,19 @@ internal sealed class SegmentKeeper : IDisposable
     {
         Tables.Dispose();
         _turn.Dispose();
+    }
+
+    // Whoever is told looks at the segments, so nobody may change them yet.
+    private void EndTurn()
+    {
+        try
+        {
+            OnSegments();
+        }
+        finally
+        {
+            _turn.Release();
+        }
     }
 
     private bool MayMend()

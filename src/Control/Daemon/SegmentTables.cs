@@ -68,6 +68,7 @@ internal static class SegmentTables
     /// <summary>Brings what commands changed in a segment, while another was made to take its place, into that one.</summary>
     public static void CatchUp(Segment from, Segment to)
     {
+        to.Published.TakeOver(from.Published);
         var now = Vtep.NowMilliseconds;
         var configured = new HashSet<MacAddress>();
         foreach (var entry in from.Fdb.Snapshot(now).Where(static entry => entry.Kind != EntryKind.Dynamic))

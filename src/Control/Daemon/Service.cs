@@ -2,14 +2,18 @@ using System.CommandLine;
 using System.ComponentModel;
 using System.Diagnostics;
 using System.Globalization;
+using System.Net;
 using System.Runtime.InteropServices;
 using Sleeve.Control.Api;
 using Sleeve.Control.Cli;
 using Sleeve.Control.Config;
+using Sleeve.Control.Docker;
 using Sleeve.Control.Host;
 using Sleeve.Control.Logging;
+using Sleeve.Control.Networks;
 using Sleeve.Control.Store;
 using Sleeve.DataPlane.Interop;
+using Sleeve.DataPlane.Wire;
 
 namespace Sleeve.Control.Daemon;
 
@@ -31,6 +35,7 @@ internal sealed class Service : IAsyncDisposable
 
     private const int SnapshotSeconds = 30;
     private const int TrialSeconds = 20;
+    private const int GapSeconds = 10;
     private const int AnswerMilliseconds = 50;
 
     // When frames began to wait, in ticks of the monotonic clock, which the next program shares.
@@ -49,6 +54,8 @@ internal sealed class Service : IAsyncDisposable
     private Engine? _engine;
     private SegmentKeeper? _keeper;
     private SocketLinks? _links;
+    private Cluster? _cluster;
+    private DockerService? _docker;
     private Frontend? _frontend;
     private volatile bool _isHandingOver;
 
@@ -164,13 +171,18 @@ internal sealed class Service : IAsyncDisposable
         _keeper.Begin(former);
         _stop.Token.ThrowIfCancellationRequested();
         _engine.Start((running, refusal) => _keeper.Fail(running.Name, refusal.Message));
+        var local = LocalAddress(configuration.Engine.Vtep.Local);
+        if (local.IsUnspecified) _logger.Say($"warning: {EndpointRegistry.NoAddress}");
+        var host = new ClusterHost(local, _options.StateFolder, _engine, _keeper, _store!, _logger.Say);
+        _cluster = await Cluster.OpenAsync(configuration.Cluster, host, _stop.Token);
+        _docker = DockerService.Start(configuration.Docker, () => _cluster, _store!, host.OwnResolvers, _logger.Say);
         TellPassed(passed - _passed.Count, passed);
         _passed.Dispose();
         TellHandover();
         await _keeper.Tables.SaveAsync();
         _keeper.OnSegments = OnSegments;
         _frontend = await Frontend.StartAsync(
-            configuration.Frontend, [_options.SocketPath], new VtepState(_engine.Vtep, () => _engine.Attached, _logger) { Keeper = _keeper, Handover = TryHandOverAsync }, _logger, _stop.Token);
+            configuration.Frontend, [_options.SocketPath], new VtepState(_engine.Vtep, () => _engine.Attached, _logger) { Keeper = _keeper, Cluster = _cluster, Membership = _cluster.Membership, Handover = TryHandOverAsync }, _logger, _stop.Token);
         _keeper.OnSegments();
         RunningSegment[] segments = [.. _engine.Segments.Values.OrderBy(static running => running.Name, StringComparer.Ordinal)];
         await Engine.WaitUntilRunningAsync(segments, _stop.Token);
@@ -178,6 +190,16 @@ internal sealed class Service : IAsyncDisposable
         _logger.Say($"commands on {_options.SocketPath}, state in {_options.StateFolder}");
         _logger.Say("ready");
         _supervisor.Ready(StatusLine());
+    }
+
+    // What other hosts send to, if nothing was said: the address that this host has towards the rest of the world.
+    private static InternetAddress LocalAddress(InternetAddress given)
+    {
+        if (!given.IsUnspecified) return given;
+        using var host = RouteNetlink.Open();
+        if (host.TryGetRoute(InternetAddress.FromIPAddress(IPAddress.Parse(given.IsIPv4 ? "192.0.2.1" : "2001:db8::1")), null, 0, out _)?.Source is { } source) return source;
+        var routed = host.ListAddresses().Select(static each => each.Prefix.Address);
+        return routed.FirstOrDefault(address => address.IsIPv4 == given.IsIPv4 && !address.IsLoopback && !address.IsIPv6LinkLocal && !address.ToString().StartsWith("169.254.", StringComparison.Ordinal), given);
     }
 
     private void OnSegments()
@@ -236,6 +258,12 @@ internal sealed class Service : IAsyncDisposable
         _supervisor.Reloading();
         if (_frontend is not null) await _frontend.DisposeAsync();
         _frontend = null;
+        // Frames wait for it, and the others shall.
+        _cluster?.Parts.Liveness.AskForPatience(TimeSpan.FromSeconds(GapSeconds));
+        if (_docker is not null) await _docker.DisposeAsync();
+        _docker = null;
+        if (_cluster is not null) await _cluster.DisposeAsync();
+        _cluster = null;
         await SaveLearnedAsync();
         await _keeper!.Tables.SaveAsync();
         _engine!.Stop();
@@ -322,6 +350,8 @@ internal sealed class Service : IAsyncDisposable
     {
         _supervisor.Stopping();
         if (_frontend is not null) await _frontend.DisposeAsync();
+        if (_docker is not null) await _docker.DisposeAsync();
+        if (_cluster is not null) await _cluster.DisposeAsync();
         _links?.Dispose();
         if (_keeper is not null && _frontend is not null)
         {

@@ -60,8 +60,8 @@ internal static class StartReport
             var whose = groups.Length == 1 ? "" : group.Count() == 1 ? $"{group.First().Segment.Name}: " : $"{group.First().Segment.Name} and {group.Count() - 1} more: ";
             var (remotes, admission) = group.Key;
             if (remotes.Length > MaxListedCharacters) remotes = $"{group.First().Remotes.Count} VTEPs";
-            yield return whose + (remotes.Length == 0
-                ? "no remote yet: add one with sleeve fdb append 00:00:00:00:00:00, or let them be learned; datagrams of any VTEP are admitted until one is configured"
+            yield return whose + (remotes.Length == 0 && admission == Admission.Listed ? "VTEPs are those of the hosts that have its network, and no others are admitted"
+                : remotes.Length == 0 ? "no remote yet: add one with sleeve fdb append 00:00:00:00:00:00, or let them be learned; datagrams of any VTEP are admitted until one is configured"
                 : $"broadcast, unknown and multicast frames go to {remotes}; {Admitted(group.First(), admission)}");
         }
 

@@ -23,6 +23,7 @@ internal static class Examiner
         new ConntrackCheck(),
         new WorkerCheck(),
         new PeerCheck(),
+        new ClusterCheck(),
         new DropCheck(),
         new StationCheck(),
         new ViaCheck(),

@@ -85,6 +85,9 @@ internal sealed record VtepFacts
     /// <summary>What else the process says of itself.</summary>
     public VtepDetailsJson? Details { get; init; }
 
+    /// <summary>The hosts of its cluster; none if it is in none.</summary>
+    public IReadOnlyList<PeerJson> Peers { get; init; } = [];
+
     /// <summary>The FDB of each segment.</summary>
     public IReadOnlyList<FdbEntryJson> Fdb { get; init; } = [];
 

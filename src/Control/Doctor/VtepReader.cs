@@ -66,8 +66,9 @@ internal static class VtepReader
                 if (segment.Neighbours < 100_000) neighbours.AddRange(await client.GetAsync($"segments/{ApiClient.Escape(segment.Ifname)}/neighbours", ApiJson.Default.IReadOnlyListNeighbourJson));
             }
 
+            var peers = vtep.Details!.Cluster is null ? [] : await client.GetAsync("peers", ApiJson.Default.IReadOnlyListPeerJson);
             var heard = Ignored(now) - Ignored(vtep.Before!);
-            return vtep with { Now = now, Fdb = fdb, Neighbours = neighbours, PortHeard = heard > 0 };
+            return vtep with { Now = now, Fdb = fdb, Neighbours = neighbours, PortHeard = heard > 0, Peers = peers };
         }
         catch (HostException failure)
         {

@@ -8,8 +8,9 @@ namespace Sleeve.Control.Manual;
 /// <param name="Opposite">The key that says the opposite; null if there is none.</param>
 /// <param name="IsSegments">Whether a segment may have it of its own.</param>
 /// <param name="IsDaemons">Whether the file of <c>sleeve daemon</c> may have it; if not, only that of <c>sleeve up --config</c>.</param>
+/// <param name="IsUps">Whether the file of <c>sleeve up</c> may have it; if not, only that of <c>sleeve daemon</c>.</param>
 /// <param name="Facts">What the option of that name is declared as.</param>
-internal sealed record ConfigurationKey(IReadOnlyList<string> Names, string? Opposite, bool IsSegments, bool IsDaemons, OptionFacts Facts)
+internal sealed record ConfigurationKey(IReadOnlyList<string> Names, string? Opposite, bool IsSegments, bool IsDaemons, bool IsUps, OptionFacts Facts)
 {
     /// <summary>What may stand behind it.</summary>
     public string Allowed => Facts.Value is null ? "true or false" : Facts.Allowed ?? "";
@@ -32,7 +33,7 @@ internal static class ConfigurationKeys
     // What each segment must have and what names it are read apart from its other settings.
     private const string Vni = "--vni";
 
-    /// <summary>All of them, as they stand in the help of <c>sleeve up</c>.</summary>
+    /// <summary>All of them, as they stand in the help of <c>sleeve up</c> and <c>sleeve daemon</c>.</summary>
     public static IReadOnlyList<ConfigurationKey> All { get; } = Find();
 
     private static List<ConfigurationKey> Find()
@@ -42,7 +43,11 @@ internal static class ConfigurationKeys
         var asked = new Asked();
         // Whatever is asked for here may stand in a segment.
         SegmentSettings.Read(new SettingReader(root.Parse(["up"])).Before(asked));
-        var options = up.Options.Where(static option => !option.Hidden && option is Option<string[]> or Option<bool> && !UpCommand.NotInFile.Contains(option) && option.Name != "--help").ToArray();
+        // What only a daemon has stands behind what both have.
+        var alone = new Command("cluster");
+        ClusterSettings.AddTo(alone);
+        DockerSettings.AddTo(alone);
+        var options = up.Options.Concat(alone.Options).Where(static option => !option.Hidden && option is Option<string[]> or Option<bool> && !UpCommand.NotInFile.Contains(option) && option.Name != "--help").ToArray();
         var names = options.Select(static option => option.Name).ToHashSet();
         var keys = new List<ConfigurationKey>();
         foreach (var option in options.Where(option => !IsOpposite(option.Name, names)))
@@ -50,7 +55,7 @@ internal static class ConfigurationKeys
             var opposite = option is Option<bool> && names.Contains("--no" + option.Name[2..]) ? "no" + option.Name[2..] : null;
             var facts = OptionFacts.Of(option);
             string[] own = [.. facts.Names.Where(static name => name.StartsWith("--", StringComparison.Ordinal)).Select(static name => name[2..])];
-            keys.Add(new ConfigurationKey(own, opposite, option.Name == Vni || asked.Options.Contains(option), !UpCommand.NotInDaemonFile.Contains(option), facts));
+            keys.Add(new ConfigurationKey(own, opposite, option.Name == Vni || asked.Options.Contains(option), !UpCommand.NotInDaemonFile.Contains(option), up.Options.Contains(option), facts));
         }
 
         return keys;

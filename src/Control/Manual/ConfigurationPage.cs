@@ -101,6 +101,7 @@ internal static class ConfigurationPage
         var text = $"{key.Facts.Meaning} Allowed: {key.Allowed}{unit}. Default: {key.Default}.";
         if (key.Facts.IsRepeatable) text += " May be a list.";
         if (!key.IsDaemons) text += " Not in the file of sleeve daemon.";
+        if (!key.IsUps) text += " Only in the file of sleeve daemon.";
         return key.Opposite is { } opposite ? $"{text} {opposite}: true says the opposite." : text;
     }
 
@@ -111,7 +112,7 @@ internal static class ConfigurationPage
         // The unit has a column of its own.
         var allowed = key.Unit.Length > 0 ? key.Allowed.Replace($" ({key.Unit})", "", StringComparison.Ordinal) : key.Allowed;
         if (key.Facts.IsRepeatable) allowed += "; or a list";
-        return $"| {names} | {Cell(allowed)} | {key.Unit} | {Cell(key.Default)} | {Cell(key.Facts.Meaning)}{(key.IsDaemons ? "" : " Not in the file of `sleeve daemon`.")} |\n";
+        return $"| {names} | {Cell(allowed)} | {key.Unit} | {Cell(key.Default)} | {Cell(key.Facts.Meaning)}{(key.IsDaemons ? "" : " Not in the file of `sleeve daemon`.")}{(key.IsUps ? "" : " Only in the file of `sleeve daemon`.")} |\n";
     }
 
     private static string Cell(string text) => text.Replace("|", "\\|", StringComparison.Ordinal).Replace("<", "&lt;", StringComparison.Ordinal);

@@ -1,7 +1,9 @@
 using System.Globalization;
 using Sleeve.Control.Api;
+using Sleeve.Control.Daemon;
 using Sleeve.Control.Host;
 using Sleeve.Control.Logging;
+using Sleeve.Control.Peers;
 using Sleeve.DataPlane;
 using Sleeve.DataPlane.Forwarding;
 using Sleeve.DataPlane.Pipeline;
@@ -36,7 +38,8 @@ internal sealed class MetricReading
     /// <param name="remoteLimit">How many remotes may have series.</param>
     public MetricReading(VtepState state, HashSet<Remote> listed, int remoteLimit)
     {
-        (Vtep, Log) = (state.Vtep, state.Log);
+        (Vtep, Log, Cluster) = (state.Vtep, state.Log, state.Cluster);
+        Peers = Cluster?.Parts.Liveness.Report() ?? [];
         Segments = [.. state.Segments.Values.OrderBy(static each => each.Segment.Options.Name, StringComparer.Ordinal).Select(static each => new SegmentReading(
             each, each.Counters, Labels.None.With("device", each.Segment.Options.Name).With("vni", each.Segment.Options.Vni.Value.ToString(CultureInfo.InvariantCulture))))];
         Remotes = ReadRemotes(listed, remoteLimit);
@@ -50,6 +53,12 @@ internal sealed class MetricReading
 
     /// <summary>The log of the process.</summary>
     public StderrLogger Log { get; }
+
+    /// <summary>What it shares with other hosts; null for nothing.</summary>
+    public Cluster? Cluster { get; }
+
+    /// <summary>What is known of the VTEPs of hosts that share a network with this one.</summary>
+    public IReadOnlyList<LivenessReport> Peers { get; }
 
     /// <summary>Its segments by name.</summary>
     public IReadOnlyList<SegmentReading> Segments { get; }

@@ -39,7 +39,7 @@ internal static class MetricTable
     ];
 
     /// <summary>The metrics, those of segments first.</summary>
-    public static IReadOnlyList<MetricDefinition> All { get; } = [.. CountersOfSegments(), .. Segments(), .. Remotes(), .. Workers(), .. Sockets(), .. Offloads(), .. Runtime()];
+    public static IReadOnlyList<MetricDefinition> All { get; } = [.. CountersOfSegments(), .. Segments(), .. Remotes(), .. ClusterMetrics.All, .. Workers(), .. Sockets(), .. Offloads(), .. Runtime()];
 
     private static IEnumerable<MetricDefinition> CountersOfSegments() => SegmentCounters.Select(static each =>
         Count(each.Name, each.Unit, OfSegment, each.Description, reading => reading.Segments.Select(segment => (segment.Counters[each.Counter], segment.Labels))));
