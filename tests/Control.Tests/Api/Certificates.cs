@@ -23,7 +23,7 @@ internal sealed class Certificates : IDisposable
         File.WriteAllText(this[$"{name}.crt"], _authorities[name].ExportCertificatePem());
     }
 
-    /// <summary>Makes NAME.crt and NAME.key, of 127.0.0.1.</summary>
+    /// <summary>Makes NAME.crt and NAME.key, of 127.0.0.1, for "server", "client" or "server client".</summary>
     internal void Add(string name, string authority, string purpose, bool isExpired = false)
     {
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
@@ -31,7 +31,10 @@ internal sealed class Certificates : IDisposable
         var names = new SubjectAlternativeNameBuilder();
         names.AddIpAddress(IPAddress.Loopback);
         request.CertificateExtensions.Add(names.Build());
-        request.CertificateExtensions.Add(new X509EnhancedKeyUsageExtension([new Oid(purpose == "server" ? "1.3.6.1.5.5.7.3.1" : "1.3.6.1.5.5.7.3.2")], false));
+        var purposes = new OidCollection();
+        if (purpose.Contains("server", StringComparison.Ordinal)) purposes.Add(new Oid("1.3.6.1.5.5.7.3.1"));
+        if (purpose.Contains("client", StringComparison.Ordinal)) purposes.Add(new Oid("1.3.6.1.5.5.7.3.2"));
+        request.CertificateExtensions.Add(new X509EnhancedKeyUsageExtension(purposes, false));
         var end = isExpired ? DateTimeOffset.UtcNow.AddHours(-1) : DateTimeOffset.UtcNow.AddDays(5);
         using var certificate = request.Create(_authorities[authority], DateTimeOffset.UtcNow.AddHours(-20), end, RandomNumberGenerator.GetBytes(8));
         File.WriteAllText(this[$"{name}.crt"], certificate.ExportCertificatePem());

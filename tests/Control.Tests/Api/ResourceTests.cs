@@ -17,9 +17,9 @@ public class ResourceTests
         Assert.Equal("urn:sleeve:problem:no-entry", (await api.ExpectAsync(404, $"GET {Entry}")).Problem);
         await api.ExpectAsync(204, $"DELETE {Entry}");
         for (var i = 0; i < 3; i++) await api.ExpectAsync(204, $"PUT {Entry}", "{\"dst\":\"192.0.2.2\"}");
-        Assert.Equal("""[{"mac":"02:00:00:00:00:05","dst":"192.0.2.2","flags":["self"],"state":"permanent"}]""", (await api.ExpectAsync(200, $"GET {Entry}")).Text);
+        Assert.Equal("""[{"mac":"02:00:00:00:00:05","dst":"192.0.2.2","flags":["self"],"state":"permanent","origin":"static"}]""", (await api.ExpectAsync(200, $"GET {Entry}")).Text);
         await api.ExpectAsync(204, $"PUT {Entry}", """{"dst":"192.0.2.3","port":8472,"vni":7,"state":"static"}""");
-        Assert.Equal("""[{"mac":"02:00:00:00:00:05","dst":"192.0.2.3","port":8472,"vni":7,"flags":["self"],"state":"static"}]""", (await api.ExpectAsync(200, $"GET {Segment}/fdb")).Text);
+        Assert.Equal("""[{"mac":"02:00:00:00:00:05","dst":"192.0.2.3","port":8472,"vni":7,"flags":["self"],"state":"static","origin":"static"}]""", (await api.ExpectAsync(200, $"GET {Segment}/fdb")).Text);
         await api.ExpectAsync(204, $"DELETE {Entry}?dst=192.0.2.9");
         await api.ExpectAsync(200, $"GET {Entry}");
         for (var i = 0; i < 3; i++) await api.ExpectAsync(204, $"DELETE {Entry}?dst=192.0.2.3&port=8472&vni=7");
@@ -88,7 +88,7 @@ public class ResourceTests
         const string Neighbour = Segment + "/neighbours/10.1.1.2";
         await api.ExpectAsync(204, $"DELETE {Neighbour}");
         for (var i = 0; i < 2; i++) await api.ExpectAsync(204, $"PUT {Neighbour}", """{"lladdr":"02:00:00:00:00:02","router":true}""");
-        Assert.Equal("""[{"dst":"10.1.1.2","lladdr":"02:00:00:00:00:02","router":true,"state":["PERMANENT"]}]""", (await api.ExpectAsync(200, $"GET {Segment}/neighbours")).Text);
+        Assert.Equal("""[{"dst":"10.1.1.2","lladdr":"02:00:00:00:00:02","router":true,"state":["PERMANENT"],"origin":"static"}]""", (await api.ExpectAsync(200, $"GET {Segment}/neighbours")).Text);
         await api.ExpectAsync(400, $"PUT {Neighbour}", """{"lladdr":"01:00:00:00:00:02"}""");
         await api.ExpectAsync(400, $"PUT {Segment}/neighbours/224.0.0.1", """{"lladdr":"02:00:00:00:00:02"}""");
         for (var i = 0; i < 2; i++) await api.ExpectAsync(204, $"DELETE {Neighbour}");

@@ -13,12 +13,12 @@ public class CommandLineTests
     private const string StationMac = "a unicast MAC such as 02:00:00:00:00:01";
 
     [Theory]
-    [InlineData("", "sleeve: a command is missing: one of up, daemon, segment, fdb, neigh, stats, top, monitor, log, explain, capture, web, doctor, bench, config, handover, purge, demo, completion")]
-    [InlineData("bogus", "sleeve: bogus: unknown command; must be one of up, daemon, segment, fdb, neigh, stats, top, monitor, log, explain, capture, web, doctor, bench, config, handover, purge, demo, completion")]
-    [InlineData("--bogus", "sleeve: --bogus: unknown command; must be one of up, daemon, segment, fdb, neigh, stats, top, monitor, log, explain, capture, web, doctor, bench, config, handover, purge, demo, completion")]
-    [InlineData("@/etc/hostname", "sleeve: @/etc/hostname: unknown command; must be one of up, daemon, segment, fdb, neigh, stats, top, monitor, log, explain, capture, web, doctor, bench, config, handover, purge, demo, completion")]
-    [InlineData("fdb", "sleeve fdb: a command is missing: one of show, add, append, replace, del, flush")]
-    [InlineData("fdb list", "sleeve fdb: list: unknown command; must be one of show, add, append, replace, del, flush")]
+    [InlineData("", "sleeve: a command is missing: one of up, daemon, segment, token, join, leave, peer, net, ipam, attach, detach, endpoint, cni, names, audit, fdb, neigh, stats, top, monitor, log, explain, capture, web, doctor, bench, config, handover, purge, demo, completion")]
+    [InlineData("bogus", "sleeve: bogus: unknown command; must be one of up, daemon, segment, token, join, leave, peer, net, ipam, attach, detach, endpoint, cni, names, audit, fdb, neigh, stats, top, monitor, log, explain, capture, web, doctor, bench, config, handover, purge, demo, completion")]
+    [InlineData("--bogus", "sleeve: --bogus: unknown command; must be one of up, daemon, segment, token, join, leave, peer, net, ipam, attach, detach, endpoint, cni, names, audit, fdb, neigh, stats, top, monitor, log, explain, capture, web, doctor, bench, config, handover, purge, demo, completion")]
+    [InlineData("@/etc/hostname", "sleeve: @/etc/hostname: unknown command; must be one of up, daemon, segment, token, join, leave, peer, net, ipam, attach, detach, endpoint, cni, names, audit, fdb, neigh, stats, top, monitor, log, explain, capture, web, doctor, bench, config, handover, purge, demo, completion")]
+    [InlineData("fdb", "sleeve fdb: a command is missing: one of show, add, append, replace, del, flush, audit")]
+    [InlineData("fdb list", "sleeve fdb: list: unknown command; must be one of show, add, append, replace, del, flush, audit")]
     [InlineData("neigh", "sleeve neigh: a command is missing: one of show, add, replace, del")]
     [InlineData("fdb show extra", "sleeve fdb show: Unrecognized command or argument 'extra'")]
     [InlineData("fdb show --json=yes", "sleeve fdb show: --json=yes: --json takes no value")]
@@ -54,6 +54,9 @@ public class CommandLineTests
     [InlineData("neigh replace 0.0.0.0 lladdr 02:00:00:00:00:02 dev vx0", "sleeve neigh replace: IP 0.0.0.0: must be an IPv4 or IPv6 unicast address")]
     [InlineData("neigh del dev vx0", "sleeve neigh del: IP: missing; it must be an IPv4 or IPv6 unicast address")]
     [InlineData("neigh del 10.0.0.1 10.0.0.2 dev vx0", "sleeve neigh del: 10.0.0.2: not expected here")]
+    [InlineData("names", "sleeve names: NETWORK: missing; it must be 1 to 63 of A-Z a-z 0-9 - _ . and begin with a letter or a digit")]
+    [InlineData("names a/b", "sleeve names: NETWORK a/b: must be 1 to 63 of A-Z a-z 0-9 - _ . and begin with a letter or a digit")]
+    [InlineData("names prod web extra", "sleeve names: extra: not expected here")]
     [InlineData("stats vx0", "sleeve stats: Unrecognized command or argument 'vx0'")]
     [InlineData("log", "sleeve log: a command is missing: one of level")]
     [InlineData("top --interval 0", "sleeve top: --interval 0: must be 1 to 3600 (seconds)")]
@@ -97,7 +100,7 @@ public class CommandLineTests
     }
 
     public static TheoryData<string> Commands =>
-        ["", "up", "fdb", "fdb show", "fdb add", "fdb append", "fdb replace", "fdb del", "fdb flush", "neigh", "neigh show", "neigh add", "neigh replace", "neigh del", "stats", "top", "log", "log level", "demo", "completion"];
+        ["", "up", "fdb", "fdb show", "fdb add", "fdb append", "fdb replace", "fdb del", "fdb flush", "fdb audit", "attach", "detach", "endpoint", "endpoint ls", "cni", "cni install", "neigh", "neigh show", "neigh add", "neigh replace", "neigh del", "names", "stats", "top", "log", "log level", "demo", "completion"];
 
     [Theory]
     [MemberData(nameof(Commands))]

@@ -8,14 +8,14 @@ namespace Sleeve.Control.Tests.Cli;
 [Collection(ConsoleTests.Name)]
 public class CompletionTests
 {
-    private const string Verbs = "up daemon segment fdb neigh stats top monitor log explain capture web doctor bench config handover purge demo completion";
+    private const string Verbs = "up daemon segment token join leave peer net ipam attach detach endpoint cni names audit fdb neigh stats top monitor log explain capture web doctor bench config handover purge demo completion";
 
     // The last word is the one under the cursor; a dot stands for an empty one.
     [Theory]
     [InlineData(".", Verbs + " --help -h --version")]
-    [InlineData("c", "capture config completion")]
-    [InlineData("fdb .", "show add append replace del flush")]
-    [InlineData("fdb a", "add append")]
+    [InlineData("c", "capture cni config completion")]
+    [InlineData("fdb .", "show add append replace del flush audit")]
+    [InlineData("fdb a", "add append audit")]
     [InlineData("nonsense .", "")]
     [InlineData("fdb nonsense a", "")]
     [InlineData("up --vn", "--vni")]

@@ -220,6 +220,16 @@ public sealed class ConfigFileTests : IDisposable
     }
 
     [Fact]
+    public void A_password_in_the_place_of_the_store_is_refused_and_not_repeated()
+    {
+        var bad = Write("local: 192.0.2.1\nstore: etcd://root:hunter2@10.0.0.1\nsegments: []\n"u8.ToArray());
+        var said = Outcome.OfWords("config", "check", bad);
+        Assert.Equal((ExitCode.BadInput, 1), (said.Code, said.ErrorLines.Length));
+        Assert.StartsWith($"sleeve config check: {bad}:2: store: must have no user or password in it", said.ErrorLines[0], StringComparison.Ordinal);
+        Assert.DoesNotContain("hunter2", said.Output + said.Errors, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Every_option_of_up_can_stand_in_a_file()
     {
         // Whoever declares an option for the command line has declared its key.

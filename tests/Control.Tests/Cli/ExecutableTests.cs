@@ -9,7 +9,7 @@ public class ExecutableTests
 {
     [Theory]
     [InlineData("up vx0 --vni x --local 192.0.2.1", "", ExitCode.BadInput, "sleeve up: --vni x: must be 0 to 16777215\n")]
-    [InlineData("bogus", "", ExitCode.BadInput, "sleeve: bogus: unknown command; must be one of up, daemon, segment, fdb, neigh, stats, top, monitor, log, explain, capture, web, doctor, bench, config, handover, purge, demo, completion\n")]
+    [InlineData("bogus", "", ExitCode.BadInput, "sleeve: bogus: unknown command; must be one of up, daemon, segment, token, join, leave, peer, net, ipam, attach, detach, endpoint, cni, names, audit, fdb, neigh, stats, top, monitor, log, explain, capture, web, doctor, bench, config, handover, purge, demo, completion\n")]
     [InlineData("stats --socket /sleeve-none", "", ExitCode.Failed, "sleeve stats: no /sleeve-none: is sleeve up running for this device? (--socket names another)\n")]
     [InlineData("--help", ">/dev/null", ExitCode.Done, "")]
     [InlineData("--help", "| head -0", ExitCode.Done, "")]

@@ -34,7 +34,20 @@ public class GuardSettingsTests
         Assert.True(options.Proxy && options.ProxyStrict && options.L2Miss && options.L3Miss && options.DropTagged && options.DropSpanningTree);
     }
 
+    [Fact]
+    public void Suppression_is_off_unless_asked_for_and_needs_the_proxy()
+    {
+        Assert.Empty(Read("", out var options));
+        Assert.False(options!.SuppressUnknown || options.SuppressResolution);
+        Assert.Empty(Read("flood known neigh-suppress admit listed", out options));
+        Assert.True(options!.SuppressUnknown && options.SuppressResolution && options.Proxy && !options.ProxyStrict);
+        Assert.Equal(Admission.Listed, options.Admission);
+        Assert.Empty(Read("flood all noneigh-suppress", out options));
+        Assert.False(options!.SuppressUnknown || options.SuppressResolution || options.Proxy);
+    }
+
     [Theory]
+    [InlineData("--flood off", "--flood off: must be all or known")]
     [InlineData("--flood-limit 0", "--flood-limit 0: must be 1 to 100000000, or off")]
     [InlineData("--flood-limit-segment 100000001", "--flood-limit-segment 100000001: must be 1 to 100000000, or off")]
     [InlineData("--request-limit none", "--request-limit none: must be 1 to 100000000, or off")]

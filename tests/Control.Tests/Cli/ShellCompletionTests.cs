@@ -53,7 +53,7 @@ public sealed class ShellCompletionTests : IDisposable
     [SkippableTheory]
     [InlineData("sleeve cap", "capture")]
     [InlineData("sleeve fdb re", "replace")]
-    [InlineData("sleeve fdb ", "add append del flush replace show")]
+    [InlineData("sleeve fdb ", "add append audit del flush replace show")]
     [InlineData("sleeve up --vn", "--vni")]
     [InlineData("sleeve neigh add 2001:db8::1 lla", "lladdr")]
     [InlineData("sleeve explain vx0 --from ", "tap underlay")]

@@ -54,6 +54,19 @@ public sealed class CheckTests
     }
 
     [Fact]
+    public void A_cluster_is_looked_at_as_a_whole()
+    {
+        Has(Member(static cluster => cluster with { StoreFault = "no answer" }), "cluster", Level.Warning, "the store is not followed: no answer; frames go on", "to etcd");
+        Has(Member(static cluster => cluster with { CertificateEnds = DateTimeOffset.UtcNow.AddDays(2) }), "cluster", Level.Warning, "was not renewed", "sleeve join");
+        Has(Member(static cluster => cluster with { SilentNames = [new SilentNamesJson("blue", "10.1.0.1 port 53 is taken")] }), "cluster", Level.Error, "10.1.0.1 port 53 is taken", "ss -lunp");
+        Has(Peer(new PeerJson("h2", "down", true) { Local = "192.0.2.2", Reason = "3 hellos missed" }), "cluster", Level.Warning, "is down: 3 hellos missed", "sleeve doctor 192.0.2.2");
+        Has(Peer(new PeerJson("h2", "up", false)), "cluster", Level.Warning, "no sign of life", "reaches the store");
+
+        static Patient Member(Func<ClusterStateJson, ClusterStateJson> change) => Patients.With(vtep => vtep with { Details = vtep.Details! with { Cluster = change(Patients.Cluster) } });
+        static Patient Peer(PeerJson peer) => Patients.With(vtep => vtep with { Peers = [peer] });
+    }
+
+    [Fact]
     public void A_port_that_is_taken_and_one_that_is_deaf_are_errors()
     {
         Has(Patients.Healthy with { Vteps = [], Host = Patients.Healthy.Host with { PortHolder = static _ => "process dnsmasq (pid 1)" } }, "port", Level.Error, "held by process dnsmasq (pid 1)", "--dstport");

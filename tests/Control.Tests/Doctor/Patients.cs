@@ -47,9 +47,12 @@ internal static class Patients
         Socket = "/run/sleeve/vx0.sock",
         Before = StatsOf(),
         Now = StatsOf(),
-        Details = new VtepDetailsJson(77, "net:[1]", null, [new WorkerStateJson(0, true)], [], 60, 0),
+        Details = new VtepDetailsJson(77, "net:[1]", null, [new WorkerStateJson(0, true)], [], 60, 0) { Cluster = Cluster },
+        Peers = [new PeerJson("h1", "self", true), new PeerJson("h2", "up", true) { Local = "192.0.2.2" }],
         PortHeard = true,
     };
+
+    public static ClusterStateJson Cluster => new("h1", null, DateTimeOffset.UtcNow.AddDays(300), []);
 
     public static VtepStatsJson StatsOf() => JsonSerializer.Deserialize(Stats, ApiJson.Default.VtepStatsJson)!;
 

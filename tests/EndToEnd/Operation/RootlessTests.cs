@@ -39,6 +39,38 @@ public sealed class RootlessTests(ITestOutputHelper output) : LabTest(output)
         }
     }
 
+    [SkippableFact]
+    public void Containers_of_rootless_podman_come_and_go_while_the_daemons_of_two_users_run()
+    {
+        Requirements.Programs("podman", "crun", "newuidmap", "busybox");
+        var (one, two) = GivenTwoUsers();
+        foreach (var user in new[] { one, two })
+        {
+            user.Try(["sh", "-c", $"echo local: {user.Host.Address} > daemon.yaml"]).Ok();
+            user.Start([.. SleeveProgram.Words, "daemon", "--config", "daemon.yaml", "--state", $"{OrdinaryUser.Home}/state"]).WaitForText("\nsleeve daemon: ready", TimeSpan.FromSeconds(30));
+        }
+
+        try
+        {
+            Join(StartContainer(one), one, two);
+            Join(StartContainer(two), two, one);
+            Assert.Contains(" 0% packet loss", Exec(one, "ping -c 1 -W 5 10.1.1.2"), StringComparison.Ordinal);
+            Assert.Contains(" 0% packet loss", Exec(two, "ping -c 1 -W 5 -s 8000 10.1.1.1"), StringComparison.Ordinal);
+            // The next container is another process: the segment follows by the same command. With the same MAC neighbours need not notice.
+            one.Sleeve("segment del vx0").Ok();
+            one.Try([.. Podman, "rm", "-f", "-t", "0", "c1"], TimeSpan.FromSeconds(60)).Ok();
+            Join(Run(one), one, two);
+            Assert.Contains(" 0% packet loss", Exec(two, "ping -c 1 -W 5 10.1.1.1"), StringComparison.Ordinal);
+        }
+        finally
+        {
+            foreach (var user in new[] { one, two }) user.Try([.. Podman, "rm", "-f", "-t", "0", "c1"], TimeSpan.FromSeconds(60));
+        }
+
+        static void Join(int container, OrdinaryUser user, OrdinaryUser other) =>
+            user.Sleeve($"segment add vx0 vni 100 remote {other.Host.Address} rootless {container} address 10.1.1.{user.Host.Number}/24 mac 02:00:00:00:01:0{user.Host.Number}").Ok();
+    }
+
     [SkippableTheory]
     [InlineData("--rootless {0}")]
     [InlineData("--rootless /proc/{0}/ns/net")]
@@ -63,6 +95,29 @@ public sealed class RootlessTests(ITestOutputHelper output) : LabTest(output)
         Assert.True(vtep.WaitForExit(Wait.Soon));
         Assert.True(vtep.ExitCode == 0, vtep.Error);
         Assert.NotEqual(0, inside.Try("ip link show dev vx0").ExitCode);
+    }
+
+    [SkippableFact]
+    public void An_ordinary_users_daemon_joins_the_segment_of_a_kernel_VTEP()
+    {
+        var (one, peer) = GivenUserAndKernel();
+        var inside = one.NewNamespace();
+        one.Try(["sh", "-c", $"printf 'local: {one.Host.Address}\\nsegments:\\n  - ifname: vx0\\n    vni: 100\\n    remote: {peer.Host.Address}\\n    rootless: {inside.Process}\\n    address: 10.1.1.1/24\\n' > daemon.yaml"]).Ok();
+        var daemon = one.Start([.. SleeveProgram.Words, "daemon", "--config", "daemon.yaml"]);
+        daemon.WaitForText("\nsleeve daemon: ready", TimeSpan.FromSeconds(30));
+        Assert.Contains(" 0% packet loss", inside.Run("ping -c 3 -i 0.3 -W 5 10.1.1.2"), StringComparison.Ordinal);
+        Assert.Contains(" 0% packet loss", peer.Host.Run("ping -c 3 -i 0.3 -W 5 -s 8000 10.1.1.1"), StringComparison.Ordinal);
+        Assert.False(one.Host.HasDevice("vx0"));
+        Assert.Contains("vx0", one.Sleeve("segment show").Ok(), StringComparison.Ordinal);
+        // What it leaves is the user's, and the next run goes on with it.
+        daemon.Signal(LibC.SIGKILL);
+        Assert.True(daemon.WaitForExit(Wait.Soon));
+        daemon = one.Start([.. SleeveProgram.Words, "daemon", "--config", "daemon.yaml"]);
+        daemon.WaitForText("\nsleeve daemon: ready", TimeSpan.FromSeconds(30));
+        Assert.Contains(" 0% packet loss", inside.Run("ping -c 3 -i 0.3 -W 5 10.1.1.2"), StringComparison.Ordinal);
+        daemon.Signal();
+        Assert.True(daemon.WaitForExit(TimeSpan.FromSeconds(20)));
+        Assert.True(daemon.ExitCode == 0, daemon.Error);
     }
 
     [SkippableFact]
@@ -144,6 +199,11 @@ public sealed class RootlessTests(ITestOutputHelper output) : LabTest(output)
     {
         user.Try(["sh", "-c", "mkdir -p root/bin && cp $(command -v busybox) root/bin/busybox && for a in sh sleep ping ip; do ln -sf busybox root/bin/$a; done && tar -C root -cf image.tar ."]).Ok();
         user.Try([.. Podman, "import", "image.tar", "busybox:1"], TimeSpan.FromSeconds(60)).Ok();
+        return Run(user);
+    }
+
+    private static int Run(OrdinaryUser user)
+    {
         var run = user.Try([.. Podman, "run", "-d", "--name", "c1", "--network", "none", "--cgroups", "disabled", "--cap-add", "net_raw", "busybox:1", "sleep", "1000"], TimeSpan.FromSeconds(60));
         Skip.If(run.ExitCode != 0, $"needs rootless podman to work here: {run.Error.Trim()}");
         return int.Parse(user.Try([.. Podman, "inspect", "-f", "{{.State.Pid}}", "c1"]).Ok(), CultureInfo.InvariantCulture);

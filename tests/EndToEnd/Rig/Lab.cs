@@ -15,6 +15,8 @@ public sealed class Lab : IDisposable
     private readonly Stack<IDisposable> _owned = new();
     private readonly List<Host> _hosts = [];
     private readonly int _number = Interlocked.Increment(ref _labs);
+    private string? _said;
+    private int _repeats;
 
     /// <summary>An empty lab; skips the test where namespaces cannot be made.</summary>
     public Lab(ITestOutputHelper output, AddressFamily family = AddressFamily.InterNetwork)
@@ -84,10 +86,21 @@ public sealed class Lab : IDisposable
         return thing;
     }
 
-    /// <summary>A line for the reader of a failed test.</summary>
+    /// <summary>A line for the reader of a failed test. What is polled says the same again and again: that is one line.</summary>
     public void Log(string line)
     {
-        lock (_owned) _output.WriteLine(line);
+        lock (_owned)
+        {
+            if (line == _said)
+            {
+                _repeats++;
+                return;
+            }
+
+            if (_repeats > 0) _output.WriteLine($"    … {_repeats} more of these");
+            (_said, _repeats) = (line, 0);
+            _output.WriteLine(line);
+        }
     }
 
     /// <inheritdoc/>

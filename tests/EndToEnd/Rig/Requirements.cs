@@ -24,6 +24,20 @@ public static class Requirements
         ["newuidmap"] = "uidmap",
         ["busybox"] = "busybox-static",
         ["promtool"] = "prometheus",
+        ["dig"] = "bind9-dnsutils",
+        ["dnsmasq"] = "dnsmasq-base",
+        ["getent"] = "libc-bin",
+        ["etcd"] = "etcd-server",
+        ["etcdctl"] = "etcd-client",
+        ["ctr"] = "containerd",
+        ["tc"] = "iproute2",
+        ["systemd-nspawn"] = "systemd-container",
+        ["lxc-start"] = "lxc",
+        ["qemu-system-x86_64"] = "qemu-system-x86",
+        ["dockerd"] = "docker.io",
+        ["docker"] = "docker.io",
+        ["iptables"] = "iptables",
+        ["pgrep"] = "procps",
     };
 
     private static readonly Lazy<string?> NamespaceProblem = new(FindNamespaceProblem);

@@ -70,15 +70,8 @@ public sealed partial class SeccompFilter : IDisposable
     /// <summary>What the documentation lists.</summary>
     public static IReadOnlyCollection<string> Listed()
     {
-        var text = File.ReadAllText(Path.Combine(Root(), "docs", "system-calls.md"));
+        var text = File.ReadAllText(Path.Combine(Checkout.Root, "docs", "system-calls.md"));
         return [.. List().Matches(text).SelectMany(static match => match.Groups[1].Value.Split((char[])[' ', '\n'], StringSplitOptions.RemoveEmptyEntries)).ToHashSet()];
-    }
-
-    private static string Root()
-    {
-        var folder = AppContext.BaseDirectory;
-        while (folder is not null && !File.Exists(Path.Combine(folder, "Sleeve.slnx"))) folder = Path.GetDirectoryName(folder);
-        return folder ?? throw new DirectoryNotFoundException("the tests do not run from a checkout");
     }
 
     [GeneratedRegex("^```system-calls\n(.*?)^```", RegexOptions.Multiline | RegexOptions.Singleline)]

@@ -28,34 +28,36 @@ public sealed class SleeveDaemon : IDisposable
     // On a machine that does other things too.
     private static readonly TimeSpan StartPatience = TimeSpan.FromSeconds(60);
 
-    private readonly HttpClient _client = new(new SocketsHttpHandler
-    {
-        UseProxy = false,
-        PooledConnectionLifetime = TimeSpan.Zero,
-        ConnectCallback = static async (_, cancellation) =>
-        {
-            var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
-            try
-            {
-                await socket.ConnectAsync(new UnixDomainSocketEndPoint(Socket), cancellation);
-                return new NetworkStream(socket, ownsSocket: true);
-            }
-            catch
-            {
-                socket.Dispose();
-                throw;
-            }
-        },
-    })
-    { Timeout = TimeSpan.FromSeconds(30) };
-
+    private readonly HttpClient _client;
     private readonly string _folder = Directory.CreateTempSubdirectory("sleeve-daemon-").FullName;
 
-    private SleeveDaemon(Host host)
+    private SleeveDaemon(Host host, bool isMember)
     {
         Host = host;
         StateFolder = Path.Combine(_folder, "state");
+        SocketPath = isMember ? Path.Combine(_folder, "run", "sleeve.sock") : Socket;
+        _client = new HttpClient(new SocketsHttpHandler { UseProxy = false, PooledConnectionLifetime = TimeSpan.Zero, ConnectCallback = ConnectAsync }) { Timeout = TimeSpan.FromSeconds(60) };
     }
+
+    private async ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, CancellationToken cancellation)
+    {
+        var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        try
+        {
+            await socket.ConnectAsync(new UnixDomainSocketEndPoint(SocketPath), cancellation);
+            return new NetworkStream(socket, ownsSocket: true);
+        }
+        catch
+        {
+            socket.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Where its commands come in: of its own if it is one of several on this machine.</summary>
+    public string SocketPath { get; }
+
+    private bool IsMember => SocketPath != Socket;
 
     /// <summary>Where it runs.</summary>
     public Host Host { get; }
@@ -79,8 +81,21 @@ public sealed class SleeveDaemon : IDisposable
     {
         Requirements.Tap();
         Skip.If(SleeveProgram.DeviceUnderTest == VtepKind.Kernel, "about sleeve daemon");
-        var daemon = host.Lab.Own(new SleeveDaemon(host));
+        var daemon = host.Lab.Own(new SleeveDaemon(host, isMember: false));
         daemon.Write(segments);
+        return daemon;
+    }
+
+    /// <summary>One of several daemons on this machine, each with files and a socket of its own and the name of its host; not started yet.</summary>
+    /// <param name="host">Where; its underlay address is the local one.</param>
+    /// <param name="more">More of the configuration file, in whole lines.</param>
+    public static SleeveDaemon MakeMember(Host host, string more = "")
+    {
+        Requirements.Tap();
+        Skip.If(SleeveProgram.DeviceUnderTest == VtepKind.Kernel, "about sleeve daemon");
+        var daemon = host.Lab.Own(new SleeveDaemon(host, isMember: true));
+        Directory.CreateDirectory(Path.GetDirectoryName(daemon.SocketPath)!);
+        daemon.WriteText($"name: {host.Name}\nlocal: {host.Address}\nworkers: {SleeveProgram.Workers}\n{more}");
         return daemon;
     }
 
@@ -101,7 +116,7 @@ public sealed class SleeveDaemon : IDisposable
     public BackgroundProcess Launch()
     {
         Process?.Dispose();
-        string[] words = [.. Wrapper, .. SleeveProgram.Words, "daemon", "--config", ConfigPath, "--state", StateFolder];
+        string[] words = [.. Wrapper, .. SleeveProgram.Words, "daemon", "--config", ConfigPath, "--state", StateFolder, .. IsMember ? new[] { "--socket", SocketPath } : []];
         Host.Lab.Log($"[{Host.Name}] {string.Join(' ', words)} &");
         return Process = new BackgroundProcess(["ip", "netns", "exec", Host.Namespace, .. words]);
     }
@@ -123,7 +138,8 @@ public sealed class SleeveDaemon : IDisposable
     }
 
     /// <summary>Runs a command of `sleeve` on its host.</summary>
-    public CommandResult Run(string line) => SleeveProgram.Run(Host, line);
+    public CommandResult Run(string line, TimeSpan? timeout = null) =>
+        IsMember ? Host.Try(["env", $"SLEEVE_API={SocketPath}", .. SleeveProgram.Words, .. Command.Split(line)], timeout) : SleeveProgram.Run(Host, line, timeout);
 
     /// <summary>Waits until it has said something.</summary>
     public void WaitForText(string text) => Process.WaitForText(text, StartPatience);

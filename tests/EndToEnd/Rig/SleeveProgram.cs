@@ -30,6 +30,9 @@ public static class SleeveProgram
         ? [path]
         : [DotnetHost(), "exec", Path.Combine(AppContext.BaseDirectory, "sleeve.dll")];
 
+    /// <summary>Where it was published with all that it needs; null if it is the one that was built.</summary>
+    public static string? Folder { get; } = Environment.GetEnvironmentVariable("SLEEVE") is { Length: > 0 } path ? Path.GetDirectoryName(path) : null;
+
     /// <summary>Starts `sleeve up …` and waits until it says that frames flow.</summary>
     public static BackgroundProcess Up(Host host, IReadOnlyList<string> words)
     {
@@ -39,7 +42,7 @@ public static class SleeveProgram
     }
 
     /// <summary>Runs a command of it to its end.</summary>
-    public static CommandResult Run(Host host, string line) => host.Try([.. Words, .. Command.Split(line)]);
+    public static CommandResult Run(Host host, string line, TimeSpan? timeout = null) => host.Try([.. Words, .. Command.Split(line)], timeout);
 
     private static string DotnetHost() =>
         Path.GetFileNameWithoutExtension(Environment.ProcessPath) == "dotnet" ? Environment.ProcessPath! : "dotnet";

@@ -43,7 +43,7 @@ public static class Traffic
         listener.Bind(new IPEndPoint(address, port));
         listener.Listen(1);
         using var client = from.InNamespace(() => new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp));
-        client.SendTimeout = 20_000;
+        client.SendTimeout = timeoutSeconds * 1000;
         var clock = Stopwatch.StartNew();
         var receiver = Task.Factory.StartNew(() => Receive(listener), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
         using (var connected = client.ConnectAsync(listener.LocalEndPoint!))
