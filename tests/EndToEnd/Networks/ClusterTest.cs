@@ -82,8 +82,28 @@ public abstract class ClusterTest(ITestOutputHelper output) : LabTest(output)
     /// <summary>Pings from a container.</summary>
     protected static bool Pings(string container, string target, int count = 1) => Command.Run(Command.Split($"ip netns exec {container} ping -n -c {count} -W 1 {target}")).ExitCode == 0;
 
-    /// <summary>Pings until an answer comes.</summary>
-    protected static void WaitForPing(string container, string target) => Wait.Until(() => Pings(container, target), $"{container} pings {target}", Patience);
+    /// <summary>Pings until an answer comes. If none does, what stands on all hosts is told.</summary>
+    protected void WaitForPing(string container, string target)
+    {
+        try
+        {
+            Wait.Until(() => Pings(container, target), $"{container} pings {target}", Patience);
+        }
+        catch (TimeoutException)
+        {
+            foreach (var line in Command.Run(["ip", "netns", "list"]).Output.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(static line => line.Split(' ')[0])) TellNamespace(line);
+            foreach (var daemon in NewestLab.Owned<SleeveDaemon>())
+                foreach (var words in new[] { "peer ls", "endpoint ls", "fdb show -d", "fdb audit", "neigh show", "stats" })
+                    Output.WriteLine($"[{daemon.Host.Name}] {words}\n{daemon.Run(words) switch { var said => said.Output + said.Error }}");
+            throw;
+        }
+    }
+
+    private void TellNamespace(string name)
+    {
+        foreach (var words in new[] { "ip -br addr", "ip neigh", "bridge fdb", "bridge link" })
+            Output.WriteLine($"[{name}] {words}\n{Command.Run(["ip", "netns", "exec", name, .. Command.Split(words)]) switch { var said => said.Output + said.Error }}");
+    }
 
     /// <summary>Asks all hosts; nothing may differ.</summary>
     protected void AuditFindsNothing(SleeveDaemon daemon)

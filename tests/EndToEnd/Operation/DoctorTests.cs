@@ -160,6 +160,8 @@ public sealed class DoctorTests(ITestOutputHelper output) : LabTest(output)
         host.Run("ip link del extra");
         host.Run($"ip link set {pair.One.Device} down");
         pair.Other.Host.Run("ip link set u0 down");
+        // The kernel tells the other end of it a little later.
+        Wait.Until(() => host.Run("ip -o link show dev u0").Contains("NO-CARRIER", StringComparison.Ordinal), "the carrier is gone");
         var report = DoctorReport.Of(host, $"dev {pair.One.Device}");
         Assert.Contains("the TAP is down", report.The("drops", "warning").Text, StringComparison.Ordinal);
         Assert.Contains("is gone", report.The("via", "error").Text, StringComparison.Ordinal);

@@ -86,6 +86,12 @@ public sealed class Lab : IDisposable
         return thing;
     }
 
+    /// <summary>Those of a kind that were handed to it.</summary>
+    public IReadOnlyList<T> Owned<T>()
+    {
+        lock (_owned) return [.. _owned.OfType<T>()];
+    }
+
     /// <summary>A line for the reader of a failed test. What is polled says the same again and again: that is one line.</summary>
     public void Log(string line)
     {

@@ -13,6 +13,9 @@ public abstract class LabTest(ITestOutputHelper output) : IDisposable
     /// <summary>Where a test may say more.</summary>
     protected ITestOutputHelper Output => output;
 
+    /// <summary>The lab that was made last.</summary>
+    protected Lab NewestLab => _labs[^1];
+
     /// <summary>Makes the lab of this test; skips it where namespaces cannot be made.</summary>
     protected Lab NewLab(AddressFamily family = AddressFamily.InterNetwork)
     {
