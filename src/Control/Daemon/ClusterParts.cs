@@ -14,6 +14,7 @@ internal sealed class ClusterParts : IAsyncDisposable
 {
     private static readonly TimeSpan StorePatience = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan MendInterval = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan RestartPause = TimeSpan.FromSeconds(1);
 
     private readonly CancellationTokenSource _stop = new();
     private readonly List<Task> _running = [];
@@ -147,15 +148,30 @@ internal sealed class ClusterParts : IAsyncDisposable
         }
     }
 
+    // Whatever ends one of these but the end of all would leave the host half alive: it is told, and begun again.
     private void Begin(Func<CancellationToken, Task> work) => _running.Add(Task.Run(async () =>
     {
-        try
+        while (!_stop.IsCancellationRequested)
         {
-            await work(_stop.Token);
-        }
-        catch (OperationCanceledException) when (_stop.IsCancellationRequested)
-        {
-            // Told to end.
+            try
+            {
+                await work(_stop.Token);
+                return;
+            }
+            catch (OperationCanceledException) when (_stop.IsCancellationRequested)
+            {
+                // Told to end.
+            }
+            catch (Exception failure) when (failure is IOException)
+            {
+                _host.Say($"warning: {failure.Message}; it is tried again");
+            }
+            catch (Exception failure) when (failure is not OutOfMemoryException)
+            {
+                _host.Say($"error: {work.Method.DeclaringType?.Name}: {failure}; it is begun again: please report this");
+            }
+
+            await Task.Delay(RestartPause, _stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }));
 

@@ -67,6 +67,7 @@ internal sealed class LocalNetworks(
     private readonly KeyedTurns _turns = new();
     private readonly Dictionary<string, HashSet<string>> _users = [];
     private readonly Lock _access = new();
+    private readonly Lock _programming = new();
     private readonly RoutedHost _routed = new(self, isUp, say);
     private RouteMonitor? _monitor;
 
@@ -317,19 +318,25 @@ internal sealed class LocalNetworks(
             if (_networks.TryGetValue(name, out var network)) Program(network, everything);
     }
 
+    // What is known is looked up in the turn that brings it into the tables: of two that come at once, the one with the older view must not be the last.
     private void Program(LocalNetwork network, bool everything)
     {
-        if (engine.Segments.GetValueOrDefault(network.Device) is not { Segment: var segment }) return;
-        var view = viewOf(network.Record.Name);
-        // Another network of that name is not this one.
-        if (view?.Record is { } record && record.Value.Id != network.Record.Id) view = null;
-        if (network.IsRouted)
+        TableChanges changes;
+        lock (_programming)
         {
-            _routed.Program(network, view ?? new NetworkView(), segment, () => ReferenceEquals(_networks.GetValueOrDefault(network.Record.Name), network));
-            return;
+            if (engine.Segments.GetValueOrDefault(network.Device) is not { Segment: var segment }) return;
+            var view = viewOf(network.Record.Name);
+            // Another network of that name is not this one.
+            if (view?.Record is { } record && record.Value.Id != network.Record.Id) view = null;
+            if (network.IsRouted)
+            {
+                _routed.Program(network, view ?? new NetworkView(), segment, () => ReferenceEquals(_networks.GetValueOrDefault(network.Record.Name), network));
+                return;
+            }
+
+            changes = Programmer.Apply(segment, view ?? new NetworkView(), self, isUp, everything);
         }
 
-        var changes = Programmer.Apply(segment, view ?? new NetworkView(), self, isUp, everything);
         foreach (var conflict in changes.Conflicts) say($"warning: network {network.Record.Name}: {conflict}");
     }
 

@@ -21,6 +21,7 @@ internal sealed class Replica
     private volatile ClusterView _view = ClusterView.Empty;
     private volatile string? _fault = "the store has not been asked yet";
     private volatile bool _mustReadAll = true;
+    private long _reached;
     private string? _identity;
     private volatile CancellationTokenSource? _watch;
 
@@ -36,6 +37,7 @@ internal sealed class Replica
         var edit = new ViewEdit(_view);
         edit.SetAll(kept.Entries);
         _view = edit.Finish(kept.Revision, out _);
+        _reached = kept.Revision;
     }
 
     /// <summary>The cluster as it is known now. Any thread.</summary>
@@ -63,7 +65,7 @@ internal sealed class Replica
     /// </summary>
     public Action OnReadAgain { get; set; } = static () => { };
 
-    /// <summary>Waits until a change of the store is in the view.</summary>
+    /// <summary>Waits until a change of the store is in the view, and <see cref="OnChange"/> has been told.</summary>
     /// <param name="revision">Of the change.</param>
     /// <param name="cancellation">Gives up.</param>
     public Task WaitForAsync(long revision, CancellationToken cancellation)
@@ -71,7 +73,7 @@ internal sealed class Replica
         TaskCompletionSource reached;
         lock (_access)
         {
-            if (_view.Revision >= revision) return Task.CompletedTask;
+            if (_reached >= revision) return Task.CompletedTask;
             reached = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
             _waiting.Add((revision, reached));
         }
@@ -218,15 +220,23 @@ internal sealed class Replica
     {
         var before = _view;
         var after = edit.Finish(revision, out var touched);
-        lock (_access)
+        _view = after;
+        try
         {
-            _view = after;
-            // A store that went back may never get as far again.
-            foreach (var (wanted, reached) in _waiting)
-                if (wanted <= revision || (isWhole && revision < before.Revision)) reached.TrySetResult();
+            if (after.Entries != before.Entries || after.Digest != before.Digest || after.Alive != before.Alive || touched.Count > 0) OnChange(before, after, touched);
+        }
+        finally
+        {
+            // Who waits for a change waits for what follows from it: an endpoint is wired when it is out of the tables as another host's.
+            lock (_access)
+            {
+                _reached = revision;
+                // A store that went back may never get as far again.
+                foreach (var (wanted, reached) in _waiting)
+                    if (wanted <= revision || (isWhole && revision < before.Revision)) reached.TrySetResult();
+            }
         }
 
-        if (after.Entries != before.Entries || after.Digest != before.Digest || after.Alive != before.Alive || touched.Count > 0) OnChange(before, after, touched);
         if (after.Faults.Count > before.Faults.Count)
             foreach (var (key, fault) in after.Faults.Except(before.Faults).Take(3)) _say($"{_store.Place}: {Show(key)}: left out: {fault}");
     }
