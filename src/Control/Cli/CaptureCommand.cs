@@ -12,12 +12,12 @@ internal static class CaptureCommand
 {
     private const string StandardOutput = "-";
 
-    private static readonly Argument<string[]> WordsArgument = new("DEV FILTER")
+    private static readonly Argument<string[]> WordsArgument = new Argument<string[]>("DEV FILTER")
     {
         Description = $"The TAP of a segment, or {CaptureRoutes.Any} for all; then conditions that must all hold: {CaptureFilter.Allowed}.",
         HelpName = "DEV FILTER",
         Arity = ArgumentArity.ZeroOrMore,
-    };
+    }.Suggesting(static () => SocketFile.Devices().Append(CaptureRoutes.Any));
 
     private static readonly Setting Output = new("--write", "FILE", "Write pcapng to a file, - for standard output. [a line a packet]", "a path, or -", false, "-w");
     private static readonly Setting Snaplen = new("--snaplen", "BYTES", "Keep so many bytes of each packet. [all]", $"14 to {CaptureRoutes.MaxSnapLength}", false, "-s");
@@ -28,7 +28,6 @@ internal static class CaptureCommand
     public static Command Create()
     {
         var capture = new Command("capture", "Show or record packets as they pass, inner and outer, and why dropped.") { WordsArgument, Output.Option, Snaplen.Option, Count.Option, Socket.Option };
-        WordsArgument.CompletionSources.Add(static _ => SocketFile.Devices().Append(CaptureRoutes.Any));
         capture.WithExamples("""
             Examples:
               sleeve capture vx0                              a line a packet

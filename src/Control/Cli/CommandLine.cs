@@ -129,6 +129,13 @@ internal static class CommandLine
         }
     }
 
+    /// <summary>Says which words a shell may complete; asked when it does. Once for an argument that several trees of commands share.</summary>
+    public static Argument<T> Suggesting<T>(this Argument<T> argument, Func<IEnumerable<string>> words)
+    {
+        argument.CompletionSources.Add(_ => words());
+        return argument;
+    }
+
     /// <summary>Puts examples under the help of a command and, one by one, under that of its subcommands.</summary>
     public static void WithExamples(this Command command, string examples)
     {

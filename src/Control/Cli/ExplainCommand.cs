@@ -10,7 +10,8 @@ internal static class ExplainCommand
 {
     private const string SubjectAllowed = "a MAC, an IP address, a frame in hexadecimal, or a file of frames (.pcap, .pcapng)";
 
-    private static readonly Argument<string[]> Subjects = new("DEV WHAT") { Description = "The TAP of the segment, then " + SubjectAllowed + ".", HelpName = "DEV MAC|IP|HEX|FILE", Arity = ArgumentArity.ZeroOrMore };
+    private static readonly Argument<string[]> Subjects = new Argument<string[]>("DEV WHAT") { Description = "The TAP of the segment, then " + SubjectAllowed + ".", HelpName = "DEV MAC|IP|HEX|FILE", Arity = ArgumentArity.ZeroOrMore }
+        .Suggesting(SocketFile.Devices);
     private static readonly Setting From = new Setting(
         "--from", "WHERE", "Where it would come from: the TAP, a VTEP by its address, or the underlay, in whole packets. [tap]", "tap, underlay, or the address of a VTEP")
         .Suggesting(static () => [ExplainRoutes.Tap, ExplainRoutes.Underlay]);
@@ -21,7 +22,6 @@ internal static class ExplainCommand
     public static Command Create()
     {
         var explain = new Command("explain", "Say what would happen to a frame, stage by stage, without sending, counting or learning.") { Subjects, From.Option, Socket.Option, Json };
-        Subjects.CompletionSources.Add(static _ => SocketFile.Devices());
         explain.WithExamples("""
             Examples:
               sleeve explain vx0 02:00:00:00:00:02                    a frame of the TAP to that MAC

@@ -9,7 +9,8 @@ namespace Sleeve.Control.Cli;
 /// <summary><c>sleeve log</c>: what a running VTEP logs, changed while it runs.</summary>
 internal static class LogCommand
 {
-    private static readonly Argument<string[]> LevelArgument = new("LEVEL") { Description = $"The new level: {LogOptions.LevelsAllowed}; without one the level is shown.", HelpName = "LEVEL", Arity = ArgumentArity.ZeroOrMore };
+    private static readonly Argument<string[]> LevelArgument = new Argument<string[]>("LEVEL") { Description = $"The new level: {LogOptions.LevelsAllowed}; without one the level is shown.", HelpName = "LEVEL", Arity = ArgumentArity.ZeroOrMore }
+        .Suggesting(static () => LogOptions.Levels.Keys);
     private static readonly DeviceOptions Device = new();
 
     /// <summary>Makes the command.</summary>
@@ -17,7 +18,6 @@ internal static class LogCommand
     {
         var level = new Command("level", "Show or change what is logged, until the process ends.") { LevelArgument };
         Device.AddTo(level, isRead: true);
-        LevelArgument.CompletionSources.Add(static _ => LogOptions.Levels.Keys);
         level.SetAction(static (result, _) => DeviceOptions.RunAsync(result, reader =>
         {
             var words = result.GetValue(LevelArgument) ?? [];

@@ -11,12 +11,12 @@ internal static class MonitorCommand
 {
     private static readonly string KindsAllowed = string.Join(", ", EventRoutes.Kinds.Keys);
 
-    private static readonly Argument<string[]> WordsArgument = new("DEV|KIND")
+    private static readonly Argument<string[]> WordsArgument = new Argument<string[]>("DEV|KIND")
     {
         Description = $"The TAP of a segment, all without one; kinds of events, all without one: {KindsAllowed}.",
         HelpName = "DEV] [KIND",
         Arity = ArgumentArity.ZeroOrMore,
-    };
+    }.Suggesting(static () => SocketFile.Devices().Concat(EventRoutes.Kinds.Keys));
 
     private static readonly DeviceOptions Device = new();
     private static readonly Lock Output = new();
@@ -26,7 +26,6 @@ internal static class MonitorCommand
     {
         var monitor = new Command("monitor", "Show what happens, as it happens, until Ctrl-C.") { WordsArgument };
         Device.AddTo(monitor, isRead: true);
-        WordsArgument.CompletionSources.Add(static _ => SocketFile.Devices().Concat(EventRoutes.Kinds.Keys));
         monitor.WithExamples("""
             Examples:
               sleeve monitor                         every event of every VTEP on this host

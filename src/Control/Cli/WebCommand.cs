@@ -12,7 +12,8 @@ internal static class WebCommand
 {
     private const string ListenAllowed = "a loopback address and a port, such as 127.0.0.1:8080 (port 0: any that is free)";
 
-    private static readonly Argument<string[]> Devices = new("DEV") { Description = "The TAP of a segment; whichever VTEP runs here without one.", HelpName = "DEV", Arity = ArgumentArity.ZeroOrMore };
+    private static readonly Argument<string[]> Devices = new Argument<string[]>("DEV") { Description = "The TAP of a segment; whichever VTEP runs here without one.", HelpName = "DEV", Arity = ArgumentArity.ZeroOrMore }
+        .Suggesting(SocketFile.Devices);
     private static readonly Setting Listen = new("--listen", "ADDRESS:PORT", "Where the browser finds it; loopback only. [127.0.0.1:0]", ListenAllowed);
     private static readonly DeviceOptions Device = new();
 
@@ -22,7 +23,6 @@ internal static class WebCommand
         var web = new Command("web", "Show the status page to a browser on this machine, until Ctrl-C.") { Devices };
         web.Options.Add(Listen.Option);
         Device.AddTo(web, isRead: false);
-        Devices.CompletionSources.Add(static _ => SocketFile.Devices());
         web.WithExamples("""
             Examples:
               sleeve web                             prints an address for the browser

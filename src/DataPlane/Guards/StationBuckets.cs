@@ -19,9 +19,14 @@ internal sealed class StationBuckets(RateLimit limit)
     private readonly long[] _buckets = new long[Capacity];
 
     /// <summary>Spreads a key over all bits; keyed anew in each process.</summary>
-    public static ulong Mix(ulong key)
+    public static ulong Mix(ulong key) => Mix(key, HashKey);
+
+    // Folded twice: after once, stations that are numbered one after another share buckets under one key of a hundred.
+    internal static ulong Mix(ulong key, ulong hashKey) => Fold(Fold(key ^ hashKey, 0x9E37_79B9_7F4A_7C15 ^ (hashKey << 1)) ^ 0xA076_1D64_78BD_642F, 0xE703_7ED1_A0B4_28DB);
+
+    private static ulong Fold(ulong one, ulong other)
     {
-        var product = Math.BigMul(key ^ HashKey, 0x9E37_79B9_7F4A_7C15 ^ (HashKey << 1));
+        var product = Math.BigMul(one, other);
         return (ulong)product ^ (ulong)(product >> 64);
     }
 

@@ -109,6 +109,24 @@ public class RateLimitTests
         Assert.InRange(Enumerable.Range(0, 100).Count(i => !buckets.TryTake(200_000UL + (ulong)i, 1, 60_000)), 90, 100);
     }
 
+    [Theory]
+    [InlineData(1, 1)]
+    [InlineData(0x0242_0A00_0001, 1)]
+    [InlineData(0x0242_0A00_0001, 0x100)]
+    [InlineData(0x0200_0000_0000, 0x1_0000)]
+    public void Stations_in_a_row_find_places_under_whatever_key(ulong station, ulong step)
+    {
+        const int Sets = StationBuckets.Capacity / 4;
+        var random = new Random(7);
+        for (var round = 0; round < 5_000; round++)
+        {
+            var key = (ulong)random.NextInt64() | 1;
+            var taken = new int[Sets];
+            for (ulong i = 0; i < 100; i++) taken[StationBuckets.Mix(station + (i * step), key) % Sets]++;
+            Assert.True(taken.Sum(static stations => Math.Max(0, stations - 4)) <= 5, $"key {key:x}: {taken.Max()} stations share four buckets");
+        }
+    }
+
     [Fact]
     public void Taking_allocates_nothing()
     {

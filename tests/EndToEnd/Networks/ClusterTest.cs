@@ -92,11 +92,14 @@ public abstract class ClusterTest(ITestOutputHelper output) : LabTest(output)
         catch (TimeoutException)
         {
             foreach (var line in Command.Run(["ip", "netns", "list"]).Output.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(static line => line.Split(' ')[0])) TellNamespace(line);
-            foreach (var daemon in NewestLab.Owned<SleeveDaemon>())
-                foreach (var words in new[] { "peer ls", "endpoint ls", "fdb show -d", "fdb audit", "neigh show", "stats" })
-                    Output.WriteLine($"[{daemon.Host.Name}] {words}\n{daemon.Run(words) switch { var said => said.Output + said.Error }}");
+            foreach (var daemon in NewestLab.Owned<SleeveDaemon>()) Tell(daemon, ["peer ls", "endpoint ls", "fdb audit", "stats", "audit --wait 5"]);
             throw;
         }
+    }
+
+    private void Tell(SleeveDaemon daemon, IReadOnlyList<string> commands)
+    {
+        foreach (var words in commands) Output.WriteLine($"[{daemon.Host.Name}] {words}\n{daemon.Run(words) switch { var said => said.Output + said.Error }}");
     }
 
     private void TellNamespace(string name)
