@@ -44,6 +44,9 @@ internal sealed class EtcdClient : IDisposable
             // Sooner than the other side closes it, so that nothing is sent into a connection that ends.
             PooledConnectionIdleTimeout = TimeSpan.FromSeconds(15),
             PooledConnectionLifetime = TimeSpan.FromMinutes(10),
+            // A watch that is left has a read under way: to read its rest beside that, and to use the connection again, would mix up two conversations.
+            ResponseDrainTimeout = TimeSpan.Zero,
+            MaxResponseDrainSize = 0,
             ConnectCallback = ConnectAsync,
         };
         if (options.Tls is { } tls) handler.SslOptions = tls;

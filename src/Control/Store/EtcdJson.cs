@@ -45,6 +45,12 @@ internal sealed record EtcdRangeRequest(byte[]? Key)
     public long? Revision { get; init; }
 
     public bool? CountOnly { get; init; }
+
+    public bool? KeysOnly { get; init; }
+
+    public string? SortTarget { get; init; }
+
+    public string? SortOrder { get; init; }
 }
 
 /// <summary>Its answer.</summary>

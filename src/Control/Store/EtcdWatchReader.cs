@@ -12,6 +12,11 @@ internal sealed class EtcdWatchReader : IAsyncDisposable
 {
     // Of one revision; etcd's own limit of a request is far below.
     private const long MaxPendingBytes = 64 * 1024 * 1024;
+
+    // In an etcd that others write to all the time: how often it is looked whether something of ours is among it. The first quiet times, then every so many.
+    private const int FirstLooks = 3;
+    private const int LaterLooks = 16;
+
     private static readonly JsonReaderOptions Strict = new() { MaxDepth = 16 };
 
     private readonly EtcdClient _client;
@@ -28,6 +33,9 @@ internal sealed class EtcdWatchReader : IAsyncDisposable
     private long _pendingRevision;
     private long _pendingBytes;
     private long _told;
+    private long _ofOthers;
+    private long _untold;
+    private int _looks;
 
     private EtcdWatchReader(
         EtcdClient client, EtcdStoreOptions options, byte[] prefix, long fromRevision, Func<byte[]?, string?> keyOf, (HttpResponseMessage Response, Uri Endpoint, EtcdSeen Seen) opened, Stream stream)
@@ -179,7 +187,7 @@ internal sealed class EtcdWatchReader : IAsyncDisposable
             }
             catch (TimeoutException)
             {
-                await _client.AskOneAsync(_endpoint, EtcdPaths.Range, Probe(), EtcdJson.Default.EtcdRangeRequest, EtcdJson.Default.EtcdRange, cancellation);
+                await AskAfterAsync(cancellation);
                 continue;
             }
             catch (Exception failure) when (failure is IOException or HttpRequestException)
@@ -204,6 +212,29 @@ internal sealed class EtcdWatchReader : IAsyncDisposable
             if (_scanned > _options.MaxLineBytes) throw new EtcdFault(EtcdFaultKind.Unknown, $"{_endpoint.Authority}: a line of the watch is longer than {_options.MaxLineBytes} bytes");
         }
     }
+
+    // Is the member there, and did it tell what it should have? A watch may be dead inside etcd while all else is answered.
+    private async Task AskAfterAsync(CancellationToken cancellation)
+    {
+        var now = await AskOneAsync(Probe(), cancellation);
+        if (now.Header!.Revision <= Math.Max(_told, _ofOthers)) return;
+        // There is more, maybe of keys that nobody here watches. To find that out costs etcd a look at all of ours.
+        if (_untold <= _told && ++_looks > FirstLooks && _looks % LaterLooks != 0) return;
+        var last = await AskOneAsync(new EtcdRangeRequest(_prefix.Length > 0 ? _prefix : [0]) { RangeEnd = StoreChecks.EndOf(_prefix), Limit = 1, KeysOnly = true, SortTarget = "MOD", SortOrder = "DESCEND" }, cancellation);
+        var newest = last.Kvs is [{ ModRevision: var revision }, ..] ? revision : 0;
+        if (newest <= _told)
+        {
+            _ofOthers = last.Header!.Revision;
+            return;
+        }
+
+        // Once it may be on its way; not for as long as it takes to be asked again.
+        if (_untold > _told) throw new EtcdFault(EtcdFaultKind.Unknown, $"{_endpoint.Authority}: the watch does not tell what was changed: revision {newest} is there, {_told} was told");
+        _untold = newest;
+    }
+
+    private Task<EtcdRange> AskOneAsync(EtcdRangeRequest request, CancellationToken cancellation) =>
+        _client.AskOneAsync(_endpoint, EtcdPaths.Range, request, EtcdJson.Default.EtcdRangeRequest, EtcdJson.Default.EtcdRange, cancellation);
 
     // Null for an empty line.
     private EtcdWatchLine? Parse(ReadOnlySequence<byte> line)

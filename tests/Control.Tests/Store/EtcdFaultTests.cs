@@ -294,4 +294,38 @@ public sealed class EtcdFaultTests : IDisposable
         Assert.Equal("b", Assert.Single((await store.RangeAsync("", Soon)).Entries).Key);
         Assert.NotEqual(identity, store.Identity);
     }
+
+    [SkippableFact]
+    public async Task A_watch_that_is_dead_inside_etcd_is_noticed_and_what_others_write_is_no_sign_of_it()
+    {
+        await using var etcd = await RealEtcd.StartAsync(1);
+        await using var proxy = new MutableProxy(etcd.Endpoints[0]);
+        await using var direct = StoreOf(etcd);
+        await using var store = new EtcdStore(new EtcdStoreOptions([proxy.Endpoint]) { Root = "/sleeve/1/", Quiet = TimeSpan.FromMilliseconds(300) });
+        var begin = (await PutAsync(direct, "a", "1")).Revision;
+        await using (var watch = store.WatchAsync("", begin, Soon).GetAsyncEnumerator(Soon))
+        {
+            Assert.True(await watch.MoveNextAsync());
+            proxy.IsMute = true;
+            var next = watch.MoveNextAsync().AsTask();
+            for (var i = 0; i < 5; i++)
+            {
+                await etcd.PostAsync("/v3/kv/put", """{"key":"L290aGVycw==","value":"MQ=="}""");
+                await Task.Delay(350, Soon);
+            }
+
+            Assert.False(next.IsCompleted);
+            await PutAsync(direct, "b", "2");
+            // Others go on writing, so that it is looked at every sixteenth time at the latest.
+            var failure = await Assert.ThrowsAsync<StoreUnavailableException>(() => next);
+            Assert.Contains("the watch does not tell what was changed", failure.Message, StringComparison.Ordinal);
+        }
+
+        proxy.IsMute = false;
+        await foreach (var batch in store.WatchAsync("", begin + 1, Soon))
+        {
+            Assert.Equal("b", Assert.Single(batch.Changes).Key);
+            break;
+        }
+    }
 }
