@@ -255,10 +255,10 @@ internal sealed class EtcdWatchReader : IAsyncDisposable
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
-        // First the connection, which ends a read that goes on.
-        _response.Dispose();
+        // First the read that is under way: HttpClient is not made for a response that is disposed while it is read, and later answers may be mixed up by it.
         if (_reading is { } reading)
         {
+            _lines.CancelPendingRead();
             try
             {
                 await reading;
@@ -269,6 +269,7 @@ internal sealed class EtcdWatchReader : IAsyncDisposable
             }
         }
 
+        _response.Dispose();
         await _lines.CompleteAsync();
     }
 }
