@@ -223,6 +223,9 @@ public sealed class EtcdFaultTests : IDisposable
         })).ToArray();
         for (var round = 0; round < 3; round++)
         {
+            // A machine that is busy elects and writes slowly: some are to be under way each time.
+            var before = done.Count;
+            await UntilAsync(() => done.Count >= before + 20, "writers go on");
             var victim = round % 2 == 0 ? await etcd.WaitForLeaderAsync() : round % 3;
             etcd.Kill(victim);
             await Task.Delay(2500);
@@ -234,7 +237,6 @@ public sealed class EtcdFaultTests : IDisposable
         await enough.CancelAsync();
         await Task.WhenAll(writers);
         var there = (await store.RangeAsync("", Soon)).Entries.ToDictionary(static entry => entry.Key, static entry => entry.ModRevision);
-        Assert.True(done.Count > 50, $"{done.Count}");
         Assert.All(done, each => Assert.Equal(each.Value, there.GetValueOrDefault(each.Key)));
     }
 
