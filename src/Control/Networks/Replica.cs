@@ -110,6 +110,8 @@ internal sealed class Replica
     /// <summary>Keeps the copy until it is cancelled, which ends it without an exception.</summary>
     public async Task RunAsync(CancellationToken cancellation)
     {
+        // Begun again after a fault of ours, it does not know what that kept from the cache.
+        _mustReadAll = true;
         var pause = FirstPause;
         while (!cancellation.IsCancellationRequested)
         {

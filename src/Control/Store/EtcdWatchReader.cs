@@ -218,7 +218,7 @@ internal sealed class EtcdWatchReader : IAsyncDisposable
     {
         var now = await AskOneAsync(Probe(), cancellation);
         if (now.Header!.Revision <= Math.Max(_told, _ofOthers)) return;
-        // There is more, maybe of keys that nobody here watches. To find that out costs etcd a look at all of ours.
+        // There is more, maybe of keys that nobody here watches. To find that out costs etcd a look at all of ours. (A StoreGateway sorts nothing; but it tells quiet watches how far they are, so it is not asked.)
         if (_untold <= _told && ++_looks > FirstLooks && _looks % LaterLooks != 0) return;
         var last = await AskOneAsync(new EtcdRangeRequest(_prefix.Length > 0 ? _prefix : [0]) { RangeEnd = StoreChecks.EndOf(_prefix), Limit = 1, KeysOnly = true, SortTarget = "MOD", SortOrder = "DESCEND" }, cancellation);
         var newest = last.Kvs is [{ ModRevision: var revision }, ..] ? revision : 0;

@@ -77,6 +77,47 @@ public sealed class ReplicaTests : IDisposable
     }
 
     [Fact]
+    public async Task Who_waits_for_a_change_waits_for_what_follows_from_it()
+    {
+        await using var store = new MemoryStore();
+        await using var host = await new TestHost(store, "h1").ConnectedAsync();
+        using var mayGoOn = new ManualResetEventSlim();
+        using var isTold = new ManualResetEventSlim();
+        host.Replica.OnChange += (_, _, _) =>
+        {
+            isTold.Set();
+            mayGoOn.Wait(TimeSpan.FromSeconds(5));
+        };
+        var waiting = host.Replica.WaitForAsync(await PutAsync(store, ClusterKeys.Peer("h2"), RecordJson.Write(new PeerRecord("h2", A("192.0.2.2"), 4789))), CancellationToken.None);
+        await UntilAsync(() => isTold.IsSet);
+        Assert.True(host.Replica.View.Peers.ContainsKey("h2"));
+        Assert.False(waiting.IsCompleted);
+        mayGoOn.Set();
+        await waiting;
+    }
+
+    [Fact]
+    public async Task Begun_again_after_a_fault_of_whoever_is_told_it_knows_and_keeps_all()
+    {
+        await using var store = new MemoryStore();
+        await using var cache = new ReplicaCache(_folder, static _ => { });
+        var replica = new Replica(store, cache, static _ => { });
+        using var stop = new CancellationTokenSource();
+        var first = Task.Run(() => replica.RunAsync(stop.Token));
+        await UntilAsync(() => replica.IsConnected);
+        replica.OnChange = static (_, _, _) => throw new InvalidOperationException("a fault");
+        var lost = await PutAsync(store, ClusterKeys.Peer("h2"), RecordJson.Write(new PeerRecord("h2", A("192.0.2.2"), 4789)));
+        await Assert.ThrowsAsync<InvalidOperationException>(() => first);
+        await replica.WaitForAsync(lost, CancellationToken.None);
+        replica.OnChange = static (_, _, _) => { };
+        var again = Task.Run(() => replica.RunAsync(stop.Token));
+        await replica.WaitForAsync(await PutAsync(store, ClusterKeys.Peer("h3"), RecordJson.Write(new PeerRecord("h3", A("192.0.2.3"), 4789))), CancellationToken.None);
+        await stop.CancelAsync();
+        await again;
+        Assert.Equal(["h2", "h3"], cache.Load(store.Place).Entries.Select(static entry => entry.Key[ClusterKeys.Peers.Length..]).Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
     public async Task What_nobody_can_read_is_left_out_and_told()
     {
         await using var store = new MemoryStore();
